@@ -1,0 +1,86 @@
+"""Published checkpoints to weights of ours, strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightsr.errors import WeightsError
+from lightsr.weights import official_fdiwn
+from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
+from lightsr.weights.families import Found, Shapes, require_exact
+from lightsr.weights.files import FORMAT, Tensors, require_fit, save_tensors
+
+FAMILIES = (official_fdiwn.FAMILY,)
+"""Every family of published checkpoints that lightsr knows; one module each."""
+
+
+def convert(checkpoint: Path, network: str, scale: int) -> Tensors:
+    """Return the weights in a checkpoint file under the names and in the shapes of `network`.
+
+    Takes the checkpoints of every family in `FAMILIES`, and files that hold our own names. Needs
+    torch (the network's own tensors are what the result is held against). Raises `UserError` for
+    an unknown network or scale, and `WeightsError` naming the file and what is wrong: unreadable
+    (see `read_checkpoint`), of another network or scale, or a tensor missing, surplus or misshapen.
+    """
+    from lightsr.networks.registry import network_spec
+
+    network_spec(network, scale)
+    return fit(read_checkpoint(checkpoint), checkpoint, network, scale)
+
+
+def fit(read: Checkpoint, path: Path, network: str, scale: int) -> Tensors:
+    """Do what `convert` does with a checkpoint already read from `path`."""
+    expected = expected_shapes(network, scale)
+    if read.metadata.get("format") == FORMAT:
+        require_fit(read.metadata, path, network, scale)
+    for family in FAMILIES:
+        found = family.recognise(read.tensors)
+        if found is not None:
+            _require_found(found, path, network, scale)
+            return family.convert(read.tensors, expected, path)
+    if not any(name in expected for name in read.tensors):
+        raise WeightsError(
+            f"{path} holds no checkpoint of {network} that lightsr knows "
+            f"({len(read.tensors)} tensors, the first named {next(iter(read.tensors))!r}); "
+            f"see that --model names its network"
+        )
+    require_exact(read.tensors, expected, path)
+    return {name: read.tensors[name] for name in expected}
+
+
+def convert_file(
+    checkpoint: Path, network: str, scale: int, target: Path, *, overwrite: bool = False
+) -> Tensors:
+    """Convert a checkpoint and write it to `target`, a safetensors file of ours; return it.
+
+    The file appears whole or not at all. Raises what `convert` does, and `WeightsError` where
+    `target` exists and `overwrite` is not given, is no `.safetensors`, or cannot be written.
+    """
+    if target.suffix.lower() != ".safetensors":
+        raise WeightsError(f"{target} must end in .safetensors, the format that is written")
+    if target.exists() and not overwrite:
+        raise WeightsError(f"{target} exists already; give --overwrite to replace it")
+    tensors = convert(checkpoint, network, scale)
+    metadata = {"network": network, "scale": str(scale), "source": checkpoint.name}
+    save_tensors(target, tensors, metadata)
+    return tensors
+
+
+def expected_shapes(network: str, scale: int) -> Shapes:
+    """Return the shapes of a network's tensors by name, without making any of them."""
+    import torch
+
+    from lightsr.networks.build import create_network
+
+    with torch.device("meta"):
+        state = create_network(network, scale).state_dict()
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def _require_found(found: Found, path: Path, network: str, scale: int) -> None:
+    if found.network != network or found.scale not in (scale, None):
+        held = found.network if found.scale is None else f"{found.network} x{found.scale}"
+        raise WeightsError(
+            f"{path} holds {held}, not {network} x{scale}; ask for that network and scale "
+            f"or give another checkpoint"
+        )

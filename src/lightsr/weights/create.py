@@ -1,0 +1,85 @@
+"""A network with its weights in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from lightsr.errors import WeightsError
+from lightsr.weights.catalogue import Shipped, find
+from lightsr.weights.checkpoints import read_checkpoint
+from lightsr.weights.families import require_exact
+from lightsr.weights.files import FORMAT, Tensors
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Source = str | Path
+"""Where weights come from: the tag of shipped ones, or the path of a file."""
+
+
+def create_network(name: str, scale: int, weights: Source | None = "default") -> nn.Module:
+    """Return a network, RGB [0, 1] NCHW in and out, with weights, in evaluation mode on the CPU.
+
+    `weights` is the tag of shipped weights ("default": the ones that lightsr uses itself), the
+    path of a file (ours, or any published checkpoint that `lightsr convert` takes), or None for
+    the random values that training starts from. Needs torch. Raises `UserError` for an unknown
+    name or scale and `WeightsError` for weights that are not there, not readable, or do not fit.
+    """
+    from lightsr.networks.build import create_network as create_bare
+
+    network = create_bare(name, scale)
+    if weights is not None:
+        found = locate(name, scale, weights)
+        if isinstance(found, Shipped):
+            path = found.verified("safetensors")
+            put(network, load_fitting(path, name, scale), path)
+        else:
+            put(network, load_fitting(found, name, scale), found)
+    return network.eval()
+
+
+def locate(network: str, scale: int, weights: Source) -> Shipped | Path:
+    """Return the shipped weights that `weights` names, or the path of the file that it is.
+
+    A `Path`, and a string that looks like one (it has a folder or a suffix, or is there), is a
+    file; any other string is a tag. Raises `UserError` for an unknown network or scale and
+    `WeightsError` where neither a file nor shipped weights are found.
+    """
+    from lightsr.networks.registry import network_spec
+
+    network_spec(network, scale)
+    path = Path(weights)
+    if isinstance(weights, Path) or path.name != weights or path.suffix or path.exists():
+        if not path.exists():
+            raise WeightsError(f"{path} does not exist")
+        return path
+    return find(network, scale, weights)
+
+
+def load_fitting(path: Path, network: str, scale: int) -> Tensors:
+    """Return the tensors of a file of weights, ours or published, in our names and shapes.
+
+    Our own files need no torch; a published checkpoint is converted in memory. Raises what
+    `convert` does.
+    """
+    from lightsr.weights.convert import fit
+    from lightsr.weights.files import require_fit
+
+    read = read_checkpoint(path)
+    if read.metadata.get("format") == FORMAT:
+        require_fit(read.metadata, path, network, scale)
+        return read.tensors
+    return fit(read, path, network, scale)
+
+
+def put(network: nn.Module, tensors: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Load tensors into a network; `WeightsError` naming `path` unless they fit exactly."""
+    import torch
+
+    state = network.state_dict()
+    require_exact(tensors, {name: tuple(value.shape) for name, value in state.items()}, path)
+    network.load_state_dict({name: torch.as_tensor(value) for name, value in tensors.items()})
