@@ -20,11 +20,11 @@ from torch.nn import functional as F
 
 from lightsr.networks.layers import (
     Scale,
+    WeightNormConv2d,
     bicubic_taps,
     channel_shuffle,
     conv1x1,
     conv3x3,
-    weight_norm,
 )
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ShuffleAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the gated and shuffled features."""
         n, c, h, w = x.shape
-        grouped = x.view(n * self.groups, c // self.groups, h, w)
+        grouped = x.reshape(n * self.groups, c // self.groups, h, w)
         channel, spatial = grouped.chunk(2, dim=1)
         mean = channel.mean((2, 3), keepdim=True)
         channel = channel * torch.sigmoid(
@@ -82,7 +82,7 @@ class ShuffleAttention(nn.Module):
             _per_channel(self.spatial_weight) * self.norm(spatial)
             + _per_channel(self.spatial_bias)
         )
-        return channel_shuffle(torch.cat((channel, spatial), 1).view(n, c, h, w), 2)
+        return channel_shuffle(torch.cat((channel, spatial), 1).reshape(n, c, h, w), 2)
 
 
 class CombinationCoefficient(nn.Module):
@@ -121,10 +121,10 @@ class WideBody(nn.Sequential):
 
     def __init__(self, inputs: int, middle: int, inner: int, outputs: int) -> None:
         super().__init__(
-            weight_norm(conv1x1(inputs, middle)),
+            WeightNormConv2d(inputs, middle, 1),
             nn.ReLU(),
-            weight_norm(conv1x1(middle, inner)),
-            weight_norm(conv3x3(inner, outputs)),
+            WeightNormConv2d(middle, inner, 1),
+            WeightNormConv2d(inner, outputs, 3),
             ShuffleAttention(outputs),
         )
 

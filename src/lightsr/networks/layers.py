@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrizations, parametrize
 
 
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
@@ -14,7 +13,7 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     `x` is [n, c, h, w] with c a multiple of `groups` (ShuffleNet, Zhang et al. 2018, section 3.1).
     """
     n, c, h, w = x.shape
-    return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
+    return x.reshape(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
 
 
 def shuffle_order(channels: int, groups: int) -> Tensor:
@@ -22,11 +21,9 @@ def shuffle_order(channels: int, groups: int) -> Tensor:
     return torch.arange(channels).view(groups, channels // groups).t().reshape(-1)
 
 
-def conv3x3(
-    inputs: int, outputs: int, *, bias: bool = True, groups: int = 1, device: str | None = None
-) -> nn.Conv2d:
+def conv3x3(inputs: int, outputs: int, *, bias: bool = True, groups: int = 1) -> nn.Conv2d:
     """Return a 3x3 convolution that keeps height and width (zero padding of one pixel)."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias, groups=groups, device=device)
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias, groups=groups)
 
 
 def conv1x1(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
@@ -34,37 +31,41 @@ def conv1x1(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 1, bias=bias)
 
 
-def weight_norm(conv: nn.Conv2d) -> nn.Conv2d:
-    """Give a convolution weight normalisation per output channel (Salimans and Kingma 2016).
+class WeightNormConv2d(nn.Module):
+    """A convolution whose weight is g * v / |v| per output channel (Salimans and Kingma 2016).
 
-    The state dict then holds `parametrizations.weight.original0` (g, [out, 1, 1, 1]) and
-    `parametrizations.weight.original1` (v) instead of `weight`.
+    A class of its own instead of a parametrisation, because a parametrised convolution gets a type
+    of its own, and compiled blocks that are alike could then not share their code.
     """
-    return parametrizations.weight_norm(conv)
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int) -> None:
+        super().__init__()
+        start = nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2)
+        self.padding = kernel_size // 2
+        self.weight_v = nn.Parameter(start.weight.detach())
+        self.weight_g = nn.Parameter(_norm_per_output(self.weight_v).detach())
+        self.bias = nn.Parameter(torch.empty(outputs))
+        if start.bias is not None:
+            self.bias.data.copy_(start.bias)
+
+    def weight(self) -> Tensor:
+        """Return the weight, [outputs, inputs, k, k]."""
+        return self.weight_v * (self.weight_g / _norm_per_output(self.weight_v))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, inputs, h, w] -> [n, outputs, h, w]."""
+        return F.conv2d(x, self.weight(), self.bias, padding=self.padding)
+
+    def folded(self) -> nn.Conv2d:
+        """Return an equal plain convolution."""
+        outputs, inputs, k, _ = self.weight_v.shape
+        plain = nn.Conv2d(inputs, outputs, k, padding=self.padding).to(self.weight_v)
+        plain.load_state_dict({"weight": self.weight(), "bias": self.bias})
+        return plain
 
 
-def is_weight_normalised(module: nn.Module) -> bool:
-    """Whether `weight_norm` was put on `module`."""
-    return parametrize.is_parametrized(module, "weight")
-
-
-def folded(conv: nn.Conv2d) -> nn.Conv2d:
-    """Return a plain copy of a convolution, its weight normalisation multiplied out."""
-    plain = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        (conv.kernel_size[0], conv.kernel_size[1]),
-        padding=conv.padding,
-        groups=conv.groups,
-        bias=conv.bias is not None,
-        device=conv.weight.device,
-        dtype=conv.weight.dtype,
-    )
-    with torch.no_grad():
-        plain.weight.copy_(conv.weight)
-        if conv.bias is not None and plain.bias is not None:
-            plain.bias.copy_(conv.bias)
-    return plain
+def _norm_per_output(v: Tensor) -> Tensor:
+    return v.pow(2).sum((1, 2, 3), keepdim=True).sqrt()
 
 
 class Scale(nn.Module):
@@ -91,8 +92,3 @@ def bicubic_taps(scale: int) -> Tensor:
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
     taps = torch.where(distance <= 1, near, torch.where(distance < 2, far, torch.zeros_like(far)))
     return taps / taps.sum(1, keepdim=True)
-
-
-def replicate_pad(x: Tensor, size: int) -> Tensor:
-    """Repeat the edge pixels of [n, c, h, w] `size` times on every side."""
-    return F.pad(x, (size, size, size, size), mode="replicate")
