@@ -1,0 +1,1 @@
+"""One file of specs per architecture: data only, no torch."""
