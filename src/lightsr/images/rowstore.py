@@ -1,0 +1,107 @@
+"""A picture's rows as they arrive, in memory while they are few and on disk beyond that."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IN_MEMORY = 256 << 20
+"""Bytes of samples that are kept in memory; a 40-megapixel picture of 8 bits takes 120 MB."""
+
+
+def scratch_folder() -> Path:
+    """Return the folder for temporary files of many megabytes.
+
+    That is TMPDIR where it is set; else /var/tmp, because /tmp is memory on many systems.
+    """
+    if "TMPDIR" not in os.environ and os.access("/var/tmp", os.W_OK | os.X_OK):
+        return Path("/var/tmp")
+    return Path(tempfile.gettempdir())
+
+
+class RowStore:
+    """Collects `height` rows of shape `row` = (width, channels), top to bottom.
+
+    On disk they lie in a temporary file in `folder` that has no name (on Windows: one that goes
+    when it is closed), so that nothing is left behind however the process ends. Writing there
+    raises `OSError`, as when the disk is full.
+    """
+
+    def __init__(
+        self, height: int, row: tuple[int, int], dtype: np.dtype[Any], folder: Path | None = None
+    ) -> None:
+        self.shape = (height, *row)
+        self.dtype = dtype
+        self._filled = 0
+        self._array: NDArray[Any] | None = None
+        self._file: IO[bytes] | None = None
+        if height * row[0] * row[1] * dtype.itemsize <= IN_MEMORY:
+            self._array = np.empty(self.shape, dtype)
+        else:
+            # Closed in __exit__.
+            self._file = tempfile.TemporaryFile(dir=folder or scratch_folder())  # noqa: SIM115
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add the next rows, which must have the store's width, channels and type.
+
+        Raises `ValueError` for others, or for more than fit.
+        """
+        end = self._filled + len(rows)
+        if rows.shape[1:] != self.shape[1:] or rows.dtype != self.dtype or end > self.shape[0]:
+            raise ValueError(
+                f"rows of shape {rows.shape} and type {rows.dtype} do not continue a picture of"
+                f" shape {self.shape} and type {self.dtype} that has {self._filled} rows"
+            )
+        if self._array is not None:
+            self._array[self._filled : end] = rows
+        elif self._file is not None:
+            self._file.write(np.ascontiguousarray(rows).data)
+        self._filled = end
+
+    def samples(self) -> NDArray[Any]:
+        """Return all rows, which must have come, as a read-only array.
+
+        It stays valid when the store is closed; rows on disk are mapped, not read.
+        """
+        self._require_all()
+        if self._array is not None:
+            view = self._array.view()
+            view.flags.writeable = False
+            return view
+        assert self._file is not None
+        self._file.flush()
+        return np.memmap(self._file, self.dtype, "r", shape=self.shape)
+
+    def path(self) -> Path | None:
+        """Return a path that opens the file of all rows while the store is open.
+
+        None where they are in memory, or the system gives open files no path.
+        """
+        self._require_all()
+        if self._file is None:
+            return None
+        self._file.flush()
+        path = Path(f"/dev/fd/{self._file.fileno()}")
+        return path if path.exists() else None
+
+    def _require_all(self) -> None:
+        if self._filled != self.shape[0]:
+            raise ValueError(f"{self._filled} of {self.shape[0]} rows of the picture have come")
+
+    def __enter__(self) -> RowStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
