@@ -6,13 +6,14 @@ The registry's figures are held against this; it serves for networks that are no
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Count:
 
     parameters: int
     multi_adds: int
+    left_out: int
+    """The part of `multi_adds` that fell to the modules asked about."""
 
 
 def count(
@@ -31,36 +34,51 @@ def count(
 ) -> Count:
     """Return the parameters of `network` and its multiply-adds on one LR picture.
 
-    Counted is every application of a convolution, transposed convolution or linear layer, one
-    multiply-add for each weight and position, without biases; the work of layers for which
-    `leave_out` is true is not. Nothing is computed: a copy of the network runs on shapes alone.
+    Counted is every convolution and matrix product as often as it is applied, one multiply-add
+    for each weight and position, without biases. What happens inside modules for which
+    `leave_out` is true is reported apart, for rules of counting that do not see it. Nothing is
+    computed: a copy of the network runs on shapes alone.
     """
-    multi_adds = 0
+    counter = _Counter()
+    left_out = 0
 
-    def add(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-        nonlocal multi_adds
-        multi_adds += _multi_adds(module, inputs[0], output)
+    def enter(*_: object) -> None:
+        nonlocal left_out
+        left_out -= counter.multi_adds
+
+    def leave(*_: object) -> None:
+        nonlocal left_out
+        left_out += counter.multi_adds
 
     shapes = copy.deepcopy(network).to("meta")
     for module in shapes.modules():
-        if isinstance(module, _COUNTED) and not leave_out(module):
-            module.register_forward_hook(add)
-    with torch.no_grad():
+        if leave_out(module):
+            module.register_forward_pre_hook(enter)
+            module.register_forward_hook(leave)
+    with torch.no_grad(), counter:
         shapes(torch.empty(1, 3, height, width, device="meta"))
-    return Count(sum(parameter.numel() for parameter in network.parameters()), multi_adds)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Count(parameters, counter.multi_adds, left_out)
 
 
-_Convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_Transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_COUNTED = (*_Convolution, *_Transposed, nn.Linear)
+class _Counter(TorchDispatchMode):
+    """Adds up the multiply-adds of every operator that runs, however a module calls it."""
+
+    multi_adds = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        # PyTorch's own formulas, which take a multiplication and an addition for two.
+        operations = _FORMULAS.get(func.overloadpacket)
+        if operations is not None:
+            self.multi_adds += operations(*args, **(kwargs or {}), out_val=output) // 2
+        return output
 
 
-def _multi_adds(module: nn.Module, inputs: Tensor, output: Tensor) -> int:
-    if isinstance(module, _Convolution):
-        each = math.prod(module.kernel_size) * module.in_channels // module.groups
-        return output.numel() * each
-    if isinstance(module, _Transposed):
-        each = math.prod(module.kernel_size) * module.out_channels // module.groups
-        return inputs.numel() * each
-    assert isinstance(module, nn.Linear)
-    return output.numel() * module.in_features
+_FORMULAS = cast("dict[Any, Callable[..., int]]", flop_registry)

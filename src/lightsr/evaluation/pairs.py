@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightsr.errors import PictureError, UserError
-from lightsr.images.reading import picture_files, read_picture
+from lightsr.images.files import picture_files
+from lightsr.images.reading import read_picture
 from lightsr.images.resize import Border, degrade, mod_crop
 from lightsr.metrics.ssim import WINDOW
 
@@ -44,30 +45,32 @@ def find_pairs(data: Path, scale: int, lr_dir: Path | None = None) -> list[Pair]
     `UserError` for a missing or empty folder, LR pictures that are missing or ambiguous, and
     `PictureError` for an unreadable picture or one that is too small or of the wrong size.
     """
-    originals = {path.with_suffix("").as_posix(): file for file, path in _pictures(data)}
-    if len(originals) < len(_pictures(data)):
-        raise UserError(f"{data} has pictures that differ only in their suffix; keep one of each")
+    originals = _pictures(data)
     if lr_dir is None:
-        pairs = [Pair(name, file, None) for name, file in sorted(originals.items())]
+        pairs = [Pair(name, file, None) for name, file in originals.items()]
     else:
         found = _match(originals, lr_dir, scale)
-        pairs = [Pair(name, file, found[name]) for name, file in sorted(originals.items())]
+        pairs = [Pair(name, file, found[name]) for name, file in originals.items()]
     for pair in pairs:
         _check_sizes(pair, scale)
     return pairs
 
 
-def _pictures(folder: Path) -> list[tuple[Path, Path]]:
+def _pictures(folder: Path) -> dict[str, Path]:
+    """Return the pictures under a folder by their path in it without the suffix, sorted."""
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder" if folder.exists() else f"{folder} does not exist")
-    pictures = picture_files([folder])
-    if not pictures:
-        raise UserError(f"{folder} holds no pictures")
-    return pictures
+    named: dict[str, Path] = {}
+    for file, relative in picture_files([folder]):
+        name = relative.with_suffix("").as_posix()
+        if name in named:
+            raise UserError(f"{named[name]} and {file} differ only in their suffix; keep one")
+        named[name] = file
+    return dict(sorted(named.items()))
 
 
 def _match(originals: dict[str, Path], lr_dir: Path, scale: int) -> dict[str, Path]:
-    there = {path.with_suffix("").as_posix(): file for file, path in _pictures(lr_dir)}
+    there = _pictures(lr_dir)
     found: dict[str, Path] = {}
     missing: list[str] = []
     for name in originals:
@@ -80,9 +83,7 @@ def _match(originals: dict[str, Path], lr_dir: Path, scale: int) -> dict[str, Pa
             missing.append(name)
     if missing:
         first = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        raise UserError(
-            f"{lr_dir} lacks {len(missing)} of {len(originals)} LR pictures: {first}"
-        )
+        raise UserError(f"{lr_dir} lacks {len(missing)} of {len(originals)} LR pictures: {first}")
     return found
 
 

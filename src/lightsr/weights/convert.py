@@ -77,6 +77,18 @@ def expected_shapes(network: str, scale: int) -> Shapes:
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
+def identify(checkpoint: Checkpoint) -> Found | None:
+    """Tell what a checkpoint holds: by its metadata if it is ours, else by names and shapes.
+
+    None where no family knows it. Needs no torch.
+    """
+    held, scale = checkpoint.metadata.get("network"), checkpoint.metadata.get("scale", "")
+    if checkpoint.metadata.get("format") == FORMAT and held is not None and scale.isdecimal():
+        return Found(held, int(scale))
+    found = (family.recognise(checkpoint.tensors) for family in FAMILIES)
+    return next(filter(None, found), None)
+
+
 def _require_found(found: Found, path: Path, network: str, scale: int) -> None:
     if found.network != network or found.scale not in (scale, None):
         held = found.network if found.scale is None else f"{found.network} x{found.scale}"

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lightsr.errors import WeightsError
+from lightsr.errors import UserError, WeightsError
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -135,8 +135,8 @@ def read_bytes(path: Path) -> bytes:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that nobody ever sees half of it."""
+def write_whole(path: Path, content: bytes, error_type: type[UserError] = WeightsError) -> None:
+    """Write `content` to `path` so that nobody ever sees half of it, or raise an `error_type`."""
     partial = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         if partial:
             Path(partial).unlink(missing_ok=True)
-        raise WeightsError(f"{path} cannot be written: {error.strerror}") from error
+        raise error_type(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _umask() -> int:

@@ -60,14 +60,12 @@ _BLOCK = {
 }
 
 _INSIDE = {
-    # A unit: WIRW or WCRW.
+    # A unit: WIRW or WCRW. Its convolutions have the same names.
     "body.4": "SAlayer",
     "body_scale": "res_scale",
     "identity_scale": "x_scale",
     "shortcut_scale": "x_scale",
     "shortcut": "conv",
-    "parametrizations.weight.original0": "weight_g",
-    "parametrizations.weight.original1": "weight_v",
     # A shuffle attention.
     "channel_weight": "cweight",
     "channel_bias": "cbias",

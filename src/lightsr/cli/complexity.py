@@ -1,0 +1,73 @@
+"""`lightsr complexity`: what a network costs, beside what was published."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lightsr.errors import UserError
+
+if TYPE_CHECKING:
+    from lightsr.evaluation.complexity import Complexity
+
+
+def complexity(
+    model: Annotated[str, typer.Argument(help="The network's name; see `lightsr models`.")],
+    scale: Annotated[int, typer.Option("--scale", help="How many times larger.")],
+    size: Annotated[
+        str, typer.Option("--size", metavar="WxH", help="Size of the output.")
+    ] = "1280x720",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Count a network's parameters and multiply-adds, beside the published figures."""
+    from lightsr.evaluation.complexity import complexity as count
+
+    counted = count(model, scale, _size(size))
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(counted.as_json(), indent=2, ensure_ascii=False))
+    else:
+        _print(counted)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,9})\s*[xX]\s*(\d{1,9})", text.strip())
+    if match is None:
+        raise UserError(f"{text!r} is no size; write it like 1280x720")
+    return int(match[1]), int(match[2])
+
+
+def _print(counted: Complexity) -> None:
+    from lightsr.cli.tables import print_table
+    from lightsr.evaluation.complexity import HD
+
+    spec, scale = counted.spec, counted.scale
+    width, height = counted.size
+    lr_width, lr_height = counted.lr_size
+    published = spec.published[scale]
+    parameters, multi_adds = counted.published_accounting
+    typer.echo(f"{spec.title} x{scale}: {spec.paper}")
+    typer.echo(
+        f"Multi-adds for an output of {width}x{height}, counted on {lr_width}x{lr_height} LR pixels"
+    )
+    print_table(
+        ("", "parameters", "multi-adds"),
+        [
+            ("counted, everything", f"{counted.parameters:,}", giga(counted.multi_adds)),
+            ("counted by the published rule", f"{parameters:,}", giga(multi_adds)),
+            (
+                "published" if counted.size == HD else "published (for 1280x720)",
+                published.parameters,
+                published.multi_adds,
+            ),
+        ],
+    )
+    typer.echo(f"The published rule: {spec.published_rule}")
+
+
+def giga(count: int) -> str:
+    """Return a count of multiply-adds in thousand millions: "71.21G"."""
+    return f"{count / 1e9:,.2f}G"

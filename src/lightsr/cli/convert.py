@@ -1,0 +1,29 @@
+"""`lightsr convert`: published weights to ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A published checkpoint (.pt, .pth, .safetensors).")
+    ],
+    model: Annotated[str, typer.Option("--model", help="The network that it is of.")],
+    scale: Annotated[int, typer.Option("--scale", help="The scale that it is for.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors to write.")],
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+) -> None:
+    """Turn a published checkpoint into weights of ours.
+
+    Strict: a tensor that is missing, too many or of another shape is an error that names it.
+    Nothing that the checkpoint holds is run. Needs the torch extra.
+    """
+    from lightsr.weights.convert import convert_file
+
+    tensors = convert_file(checkpoint, model, scale, output, overwrite=overwrite)
+    values = sum(tensor.size for tensor in tensors.values())
+    typer.echo(f"{output}: {model} x{scale}, {len(tensors)} tensors, {values:,} values")

@@ -1,0 +1,121 @@
+"""`lightsr evaluate`: PSNR and SSIM of a network on a folder of pictures."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lightsr.cli.progress import reporter
+from lightsr.errors import UserError
+from lightsr.evaluation.evaluate import Watcher, save_image
+
+if TYPE_CHECKING:
+    from lightsr.evaluation.evaluate import Evaluation, ImageScore
+    from lightsr.evaluation.pairs import Picture8
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(help='The network\'s name (see `lightsr models`), or "bicubic".')
+    ],
+    scale: Annotated[int, typer.Option("--scale", help="How many times larger.")],
+    data: Annotated[Path, typer.Option("--data", help="The folder of originals.")],
+    weights: Annotated[
+        str, typer.Option("--weights", help="A tag of shipped weights, or a file.")
+    ] = "default",
+    lr_dir: Annotated[
+        Path | None,
+        typer.Option("--lr-dir", help="The LR pictures; without it they are made exactly."),
+    ] = None,
+    border: Annotated[
+        Literal["symmetric", "replicate"],
+        typer.Option(help="Border rule of the bicubic that makes LR pictures."),
+    ] = "symmetric",
+    forward: Annotated[
+        Literal["whole", "chop"],
+        typer.Option(help="The picture whole, or in four overlapping parts as FDIWN's authors do."),
+    ] = "whole",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the measurements to this file.")
+    ] = None,
+    save_images: Annotated[
+        Path | None, typer.Option("--save-images", help="Write the enlarged pictures here.")
+    ] = None,
+    backend: Annotated[str, typer.Option("--backend", help="As for `lightsr upscale`.")] = "auto",
+    device: Annotated[str, typer.Option("--device", help="As for `lightsr upscale`.")] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", help="As for `lightsr upscale`.")
+    ] = "auto",
+) -> None:
+    """Measure PSNR and SSIM on luma by the protocol of the published tables."""
+    from lightsr.evaluation.evaluate import evaluate as measure
+
+    if json_file is not None and json_file.is_dir():
+        raise UserError(f"{json_file} is a folder; --json takes the name of a file")
+    _require_apart(save_images, data, lr_dir)
+    with ExitStack() as stack:
+        measured = measure(
+            model,
+            scale,
+            data,
+            weights=weights,
+            lr_dir=lr_dir,
+            border=border,
+            forward=forward,
+            backend=backend,
+            device=device,
+            precision=precision,
+            watcher=_Shown(save_images, stack),
+        )
+    if json_file is not None:
+        measured.write_json(json_file)
+    _print(measured)
+
+
+def _require_apart(save_images: Path | None, *inputs: Path | None) -> None:
+    """Raise where enlarged pictures would be written among those that are measured against."""
+    for folder in inputs:
+        if save_images is not None and folder is not None:
+            target, source = save_images.resolve(), folder.resolve()
+            if target == source or source in target.parents or target in source.parents:
+                raise UserError(f"--save-images {save_images} must not lie in or around {folder}")
+
+
+class _Shown(Watcher):
+    """Shows how the evaluation goes on, and saves what it is given."""
+
+    def __init__(self, save_images: Path | None, stack: ExitStack) -> None:
+        self._save_images = save_images
+        self._stack = stack
+
+    def start(self, pictures: int) -> None:
+        self._to = self._stack.enter_context(reporter(pictures, quiet=False))
+
+    def begin(self, name: str) -> None:
+        self._to.begin(name)
+
+    def finish(self, score: ImageScore, enlarged: Picture8) -> None:
+        if self._save_images is not None:
+            save_image(enlarged, self._save_images, score.name)
+        self._to.finish(f"{score.name}: {score.psnr:.4f} dB ({score.seconds:.2f} s)")
+
+
+def _print(measured: Evaluation) -> None:
+    from lightsr.cli.tables import print_table
+
+    held = f" ({measured.weights})" if measured.weights is not None else ""
+    how = measured.protocol
+    sys.stdout.write(
+        f"{measured.model} x{measured.scale}{held} on {measured.dataset}: "
+        f"LR {how['lr']}, border {how['border']}, forward {how['forward']}\n"
+    )
+    seconds = sum(image.seconds for image in measured.images) / len(measured.images)
+    print_table(
+        ("picture", "PSNR", "SSIM", "seconds"),
+        [(i.name, f"{i.psnr:.4f}", f"{i.ssim:.4f}", f"{i.seconds:.2f}") for i in measured.images],
+        footer=("mean", f"{measured.psnr:.4f}", f"{measured.ssim:.4f}", f"{seconds:.2f}"),
+    )

@@ -1,0 +1,40 @@
+"""`lightsr models`: every network, what it costs, and the weights at hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+) -> None:
+    """List every network at every scale: parameters, multiply-adds for 1280x720, weights."""
+    from lightsr.evaluation.models import models as list_models
+
+    entries = list_models()
+    if as_json:
+        import json
+
+        typer.echo(json.dumps([entry.as_json() for entry in entries], indent=2, ensure_ascii=False))
+        return
+
+    from lightsr.cli.complexity import giga
+    from lightsr.cli.tables import print_table
+
+    print_table(
+        ("model", "weights (Set5 dB)", "scale", "parameters", "multi-adds", "as published"),
+        [
+            (
+                entry.cost.spec.name,
+                ", ".join(f"{w.tag} ({w.psnr['Set5'][0]:.2f})" for w in entry.weights) or "-",
+                f"x{entry.cost.scale}",
+                f"{entry.cost.parameters:,}",
+                giga(entry.cost.multi_adds),
+                giga(entry.cost.published_accounting[1]),
+            )
+            for entry in entries
+        ],
+        left=2,
+    )
