@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from graphs import Graph, write_graph
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,18 @@ def assets() -> Path:
     if not (folder / "data" / "test").is_dir():
         pytest.skip(f"needs the reference pictures: set LIGHTSR_ASSETS ({folder} has none)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    """Make a tiny ONNX graph: `graph(scale, kind=..., ...)` as in `graphs.write_graph`."""
+    folder = tmp_path_factory.mktemp("graphs")
+    made: dict[object, Path] = {}
+
+    def make(scale: int = 4, **kwargs: object) -> Path:
+        key = (scale, *sorted(kwargs.items()))
+        if key not in made:
+            made[key] = write_graph(folder / f"{len(made)}.onnx", scale, **kwargs)  # type: ignore[arg-type]
+        return made[key]
+
+    return make

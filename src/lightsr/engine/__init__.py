@@ -1,0 +1,1 @@
+"""Enlarging pictures: whole or in tiles, within the memory there is, on any backend."""

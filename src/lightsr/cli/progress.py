@@ -1,0 +1,156 @@
+"""Telling a person how far the work is, on standard error: bars on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from lightsr.cli.reporting import print_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_PATIENCE = 10.0
+"""Seconds between lines about one picture, where there is no terminal."""
+
+
+class Reporter(ABC):
+    """Is told what happens to a number of pictures."""
+
+    def __init__(self, pictures: int) -> None:
+        self.pictures = pictures
+        self.done = 0
+
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """Show one line."""
+
+    def begin(self, name: str) -> None:  # noqa: B027 - most have nothing to do
+        """Take up the next picture."""
+
+    def tiles(self, done: int, count: int) -> None:  # noqa: B027
+        """Say that `done` of a picture's tiles are through."""
+
+    def finish(self, text: str | None) -> None:
+        """Say that a picture is through, with a line about it unless it failed."""
+        self.done += 1
+        if text is not None:
+            count = f"[{self.done}/{self.pictures}] " if self.pictures > 1 else ""
+            self.note(f"{count}{text}")
+
+
+class Silent(Reporter):
+    """Says nothing."""
+
+    def note(self, text: str) -> None:
+        """Do not show it."""
+
+
+class Lines(Reporter):
+    """Prints a line for each picture, and now and then one about a picture that takes long."""
+
+    def begin(self, name: str) -> None:
+        """Take up the next picture."""
+        self._name = name
+        self._said = monotonic()
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        print_line(text)
+
+    def tiles(self, done: int, count: int) -> None:
+        """Say so when nothing was said for a while."""
+        if done < count and monotonic() - self._said > _PATIENCE:
+            self._said = monotonic()
+            self.note(f"{self._name}: {done} of {count} tiles")
+
+
+class Bars(Reporter):
+    """Shows a bar for the pictures and one for the tiles of a picture, with the time left."""
+
+    def __init__(self, pictures: int, bars: Progress) -> None:
+        super().__init__(pictures)
+        self._bars = bars
+        self._all: TaskID | None = None
+        if pictures > 1:
+            self._all = bars.add_task("pictures", total=pictures)
+        self._picture: TaskID | None = None
+
+    def note(self, text: str) -> None:
+        """Print it above the bars."""
+        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def begin(self, name: str) -> None:
+        """Put up a bar for the next picture."""
+        self._picture = self._bars.add_task(_shortened(name), total=None)
+
+    def tiles(self, done: int, count: int) -> None:
+        """Move the picture's bar."""
+        if self._picture is not None:
+            self._bars.update(self._picture, completed=done, total=count)
+
+    def finish(self, text: str | None) -> None:
+        """Take the picture's bar down and move the one of all pictures."""
+        if self._picture is not None:
+            self._bars.remove_task(self._picture)
+            self._picture = None
+        if self._all is not None:
+            self._bars.advance(self._all)
+        super().finish(text)
+
+
+@contextmanager
+def reporter(pictures: int, *, quiet: bool) -> Generator[Reporter]:
+    """Give the reporter that fits standard error; what the package logs goes through it."""
+    if quiet:
+        with _hearing(Silent(pictures)) as silent:
+            yield silent
+    elif not sys.stderr.isatty():
+        with _hearing(Lines(pictures)) as lines:
+            yield lines
+    else:
+        from rich import progress
+        from rich.console import Console
+
+        bars = progress.Progress(
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        with bars, _hearing(Bars(pictures, bars)) as shown:
+            yield shown
+
+
+@contextmanager
+def _hearing(to: Reporter) -> Generator[Reporter]:
+    """Send the package's log records to a reporter for a while."""
+    log = logging.getLogger("lightsr")
+    handler = _Handler(to)
+    log.addHandler(handler)
+    propagated, log.propagate = log.propagate, False
+    try:
+        yield to
+    finally:
+        log.removeHandler(handler)
+        log.propagate = propagated
+
+
+class _Handler(logging.Handler):
+    def __init__(self, to: Reporter) -> None:
+        super().__init__(logging.WARNING)
+        self._to = to
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._to.note(f"lightsr: {record.getMessage()}")
+
+
+def _shortened(name: str, longest: int = 40) -> str:
+    return name if len(name) <= longest else f"…{name[1 - longest :]}"

@@ -1,0 +1,191 @@
+"""`lightsr upscale`: enlarge files, folders of them, or what comes through a pipe."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lightsr.cli.progress import Reporter, reporter
+from lightsr.cli.reporting import FAILURE, print_line, say
+from lightsr.errors import LightsrError, UserError
+
+if TYPE_CHECKING:
+    from lightsr.engine.fit import Fit
+    from lightsr.engine.jobs import Job
+    from lightsr.engine.run import Done, WriteSettings
+    from lightsr.engine.upscaler import Tile
+
+
+def upscale(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Pictures: files, folders with all below them, globs, or - for standard input.",
+        ),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="A file for one input file, else a folder; - is standard output. "
+            "Left out, results lie beside the inputs as NAME_x4.",
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None, typer.Option(metavar="2|3|4", help="How many times larger; 4 if left out.")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(metavar="W", help="Width to reach in pixels, instead of a scale.")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(metavar="H", help="Height to reach; one keeps the proportions.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Network; the best that is shipped if left out."),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="TAG|FILE", help="Shipped weights by tag, or a file of weights.")
+    ] = "default",
+    backend: Annotated[
+        str, typer.Option(metavar="auto|onnxruntime|openvino|torch", help="What runs the network.")
+    ] = "auto",
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where the backend runs it.")
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="What the backend computes in."),
+    ] = "auto",
+    tile: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|off|N",
+            help="Whole pictures while they fit into memory (auto), always (off), or tiles of "
+            "N x N input pixels.",
+        ),
+    ] = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="Memory to use, like 2G; half of what is free if left out."
+        ),
+    ] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Average eight views: a little better, 8x slower.")
+    ] = False,
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="png|jpg|webp|tiff|avif", help="Format to write; the input's own."),
+    ] = None,
+    quality: Annotated[
+        int | None, typer.Option(metavar="1..100", help="Quality of JPEG, WebP and AVIF.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> int:
+    """Enlarge pictures.
+
+    Everything else about a picture stays: bit depth, grey, alpha, colour profile, metadata. A
+    folder run that was interrupted goes on where it was, since results appear whole.
+    """
+    from lightsr.engine.fit import Fit
+    from lightsr.engine.jobs import plan_jobs
+    from lightsr.engine.run import WriteSettings
+
+    _require_no_terminal(inputs, output)
+    fit = Fit(
+        scale,
+        width,
+        height,
+        {
+            "model": model,
+            "weights": weights,
+            "backend": backend,
+            "device": device,
+            "precision": precision,
+            "tile": _tile(tile),
+            "ensemble": ensemble,
+            "memory": memory,
+        },
+    )
+    suffix = _suffix(fit.scale, width, height)
+    settings = WriteSettings(format, quality, overwrite)
+    jobs = plan_jobs(inputs, output, suffix=suffix, format=format, overwrite=overwrite)
+    failures: list[str] = []
+    try:
+        with reporter(len(jobs.todo), quiet=quiet) as to:
+            if jobs.done:
+                to.note(
+                    f"{jobs.done} of {jobs.done + len(jobs.todo)} pictures have their output "
+                    f"already; --overwrite makes them anew"
+                )
+            for job in jobs.todo:
+                _do(job, fit, to, failures if not jobs.single else None, settings)
+    finally:
+        if failures:
+            say(f"{len(failures)} of {len(jobs.todo)} pictures failed:")
+        for failure in failures:
+            print_line(f"  {failure}")
+    return FAILURE if failures else 0
+
+
+def _do(
+    job: Job, fit: Fit, to: Reporter, failures: list[str] | None, settings: WriteSettings
+) -> None:
+    """Do a job; what goes wrong is added to `failures`, or raised where there is no such list."""
+    from lightsr.engine.run import run_job
+
+    to.begin(job.name)
+    text = None
+    try:
+        text = _about(job, run_job(job, fit, settings, progress=to.tiles))
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if failures is None:
+            raise
+        known = isinstance(error, LightsrError)
+        failures.append(str(error) if known else f"{job.name}: {type(error).__name__}: {error}")
+    finally:
+        to.finish(text)
+
+
+def _about(job: Job, done: Done) -> str:
+    (high, wide), (higher, wider) = done.before, done.after
+    target = "standard output" if job.target is None else job.target
+    return f"{job.name} -> {target} ({wide}x{high} -> {wider}x{higher}, {done.seconds:.1f} s)"
+
+
+def _suffix(scale: int | None, width: int | None, height: int | None) -> str:
+    """Return what the names of results beside their inputs end in."""
+    if scale is not None:
+        return f"_x{scale}"
+    if width and height:
+        return f"_{width}x{height}"
+    return f"_w{width}" if width else f"_h{height}"
+
+
+def _tile(text: str) -> Tile:
+    if text.isdecimal():
+        return int(text)
+    if text == "auto" or text == "off":
+        return text
+    raise UserError(f"--tile must be auto, off or a number of pixels, not {text!r}")
+
+
+def _require_no_terminal(inputs: list[str], output: str | None) -> None:
+    """Raise where a picture would be typed in, or shown as bytes on the screen."""
+    from lightsr.engine.jobs import PIPE
+
+    if PIPE in inputs and sys.stdin.isatty():
+        raise UserError("standard input is a terminal; send a picture into it, as in: < FILE")
+    if (output == PIPE or (PIPE in inputs and output is None)) and sys.stdout.isatty():
+        raise UserError("standard output is a terminal; send it on, as in: > FILE, or give -o FILE")

@@ -1,0 +1,154 @@
+"""ONNX Runtime on the processor: the default, needing neither torch nor a GPU.
+
+It runs a network's deploy form as an ONNX graph: one input "lr", float32 [n, 3, h, w] in [0, 1],
+one output "sr", [n, 3, scale*h, scale*w], all sizes free, and the metadata `lightsr.network` and
+`lightsr.scale`.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from lightsr.engine.backends.base import Batch
+from lightsr.engine.backends.footprints import footprint
+from lightsr.engine.machine import available_cores
+from lightsr.errors import BackendError, LightsrError, WeightsError
+from lightsr.networks.registry import list_networks, network_spec
+
+_ort: Any = import_module("onnxruntime")  # It has no types.
+_ONLY_FATAL = 4
+"""Log level: an error arrives as an exception, and need not be printed by the runtime as well."""
+
+
+class OnnxRuntimeBackend:
+    """A network as an ONNX graph, run by ONNX Runtime."""
+
+    name = "onnxruntime"
+    device = "cpu"
+    precision = "fp32"
+
+    def __init__(
+        self, path: Path, network: str | None, scale: int | None, *, trusted: bool
+    ) -> None:
+        """Load the graph in `path`, which must be of `network` at `scale` (None: of any).
+
+        A file that is not `trusted` is tried on a tiny picture. Raises `WeightsError` naming the
+        file where it is damaged, of another network or scale, or gives no numbers.
+        """
+        self._session = _load(path)
+        self.network, self.scale = _require_fit(self._session, path, network, scale)
+        self.radius = network_spec(self.network).receptive_radius
+        self._memory = footprint(self.name, self.network, self.scale)
+        if not trusted:
+            _try_out(self, path)
+
+    def run(self, batch: Batch) -> Batch:
+        """See `Backend.run`."""
+        options = _ort.RunOptions()
+        options.log_severity_level = _ONLY_FATAL
+        if threading.current_thread() is not threading.main_thread():
+            return self._run(batch, options)
+        # A run cannot hear Ctrl-C. In a thread of its own it can be told to stop by this one.
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(self._run, batch, options)
+            try:
+                return future.result()
+            except BaseException:
+                options.terminate = True
+                raise
+
+    def _run(self, batch: Batch, options: Any) -> Batch:
+        try:
+            return self._session.run(["sr"], {"lr": batch}, options)[0]
+        except Exception as error:
+            if "alloc" in str(error).lower():
+                raise MemoryError(f"ONNX Runtime: {_first_line(error)}") from error
+            raise LightsrError(f"ONNX Runtime failed: {_first_line(error)}") from error
+
+    def peak_bytes(self, batch: int, height: int, width: int) -> int:
+        """See `Backend.peak_bytes`."""
+        return self._memory.bytes(batch, height, width)
+
+    def free_bytes(self) -> int | None:
+        """See `Backend.free_bytes`."""
+        return None
+
+
+def require_supported(device: str, precision: str) -> None:
+    """Raise `BackendError` for a device or precision that this backend does not have."""
+    if device not in ("auto", "cpu"):
+        raise BackendError(
+            f"the onnxruntime backend runs on the cpu, not on {device}; use --backend torch"
+        )
+    if precision not in ("auto", "fp32"):
+        raise BackendError(
+            f"the onnxruntime backend computes in fp32, not in {precision}; use --precision fp32"
+        )
+
+
+def _load(path: Path) -> Any:
+    options = _ort.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ONLY_FATAL
+    # Pictures differ in size, and memory must go back to the system between them.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    try:
+        return _ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise WeightsError(
+            f"{path} is no ONNX graph that ONNX Runtime can load: {_first_line(error)}"
+        ) from error
+
+
+def _require_fit(
+    session: Any, path: Path, network: str | None, scale: int | None
+) -> tuple[str, int]:
+    """Return network and scale that the graph's metadata names, if they are what was asked for."""
+    metadata = cast("dict[str, str]", session.get_modelmeta().custom_metadata_map)
+    held, at = metadata.get("lightsr.network"), metadata.get("lightsr.scale", "")
+    if held is None or not at.isdecimal():
+        raise WeightsError(
+            f"{path} does not say which network it is; use a graph made by `lightsr export`"
+        )
+    if held not in list_networks():
+        raise WeightsError(f"{path} holds a network named {held!r}, which this lightsr lacks")
+    asked = (network or held, scale or int(at))
+    if asked != (held, int(at)):
+        raise WeightsError(
+            f"{path} holds {held} x{at}, not {asked[0]} x{asked[1]}; ask for that network and "
+            f"scale or give other weights"
+        )
+    inputs = [node.name for node in session.get_inputs()]
+    outputs = [node.name for node in session.get_outputs()]
+    if (inputs, outputs) != (["lr"], ["sr"]):
+        raise WeightsError(f"{path} must have one input 'lr' and one output 'sr'")
+    return held, int(at)
+
+
+def _try_out(backend: OnnxRuntimeBackend, path: Path) -> None:
+    """Raise `WeightsError` unless the graph makes finite samples of the right number."""
+    grey = np.full((1, 3, 6, 8), 0.5, np.float32)
+    try:
+        enlarged = backend.run(grey)
+    except LightsrError as error:
+        raise WeightsError(f"{path} cannot be run: {error}") from error
+    expected = (1, 3, 6 * backend.scale, 8 * backend.scale)
+    if enlarged.shape != expected or enlarged.dtype != np.float32:
+        raise WeightsError(
+            f"{path} makes {enlarged.dtype} samples of shape {enlarged.shape} from a picture of "
+            f"8x6, not float32 of {expected}"
+        )
+    if not np.isfinite(enlarged).all():
+        raise WeightsError(f"{path} is no use: it gives values that are not finite")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

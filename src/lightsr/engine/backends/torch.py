@@ -1,0 +1,76 @@
+"""PyTorch, where it is installed: any weights lightsr can read, on the processor or a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from lightsr.engine.backends.base import Batch
+from lightsr.engine.backends.footprints import footprint
+from lightsr.errors import BackendError
+from lightsr.networks.registry import network_spec
+from lightsr.weights.create import create_network
+
+
+class TorchBackend:
+    """A network's deploy form, run by torch."""
+
+    name = "torch"
+    precision = "fp32"
+
+    def __init__(self, network: str, scale: int, weights: str | Path, device: str) -> None:
+        """Build the network with the weights of a tag or file on "auto", "cpu", "cuda" or "mps".
+
+        Raises `BackendError` for a device that is not there, and what `create_network` raises.
+        """
+        self.device = _device(device)
+        self.network = network
+        self.scale = scale
+        self.radius = network_spec(network).receptive_radius
+        self._memory = footprint(self.name, network, scale)
+        trained: Any = create_network(network, scale, weights)
+        self._module: torch.nn.Module = trained.deploy().eval().to(self.device)
+
+    def run(self, batch: Batch) -> Batch:
+        """See `Backend.run`."""
+        try:
+            with torch.inference_mode():
+                enlarged = self._module(torch.as_tensor(batch).to(self.device))
+                return cast("Batch", enlarged.cpu().numpy().astype(np.float32, copy=False))
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(f"torch: out of memory on {self.device}") from error
+        except RuntimeError as error:
+            if "can't allocate memory" in str(error):
+                raise MemoryError("torch: out of memory") from error
+            raise
+
+    def peak_bytes(self, batch: int, height: int, width: int) -> int:
+        """See `Backend.peak_bytes`."""
+        return self._memory.bytes(batch, height, width)
+
+    def free_bytes(self) -> int | None:
+        """See `Backend.free_bytes`."""
+        if self.device == "cuda":
+            return torch.cuda.mem_get_info()[0]
+        return None
+
+
+def require_supported(precision: str) -> None:
+    """Raise `BackendError` for a precision that this backend does not have."""
+    if precision not in ("auto", "fp32"):
+        raise BackendError(
+            f"the torch backend computes in fp32, not in {precision}; use --precision fp32"
+        )
+
+
+def _device(wanted: str) -> str:
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    if wanted == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there[wanted]:
+        names = ", ".join(name for name, found in there.items() if found)
+        raise BackendError(f"torch finds no {wanted} device here; there are: {names}")
+    return wanted

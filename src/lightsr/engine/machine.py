@@ -1,0 +1,133 @@
+"""What this process may use of its machine: processor cores and memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+
+from lightsr.errors import UserError
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_UNKNOWN_MEMORY = 4 * 2**30
+"""Assumed to be free where the system tells neither what is free nor what is installed."""
+
+_TYPICAL_PROCESS = 200 * 2**20
+"""Assumed to be in use by a process where the system does not tell."""
+
+
+def available_cores(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many cores this process may keep busy: its affinity, cut by group quotas."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    for group in _groups("cpu", proc, root):
+        quota = _core_quota(group)
+        if quota is not None:
+            cores = min(cores, max(1, ceil(quota)))
+    return cores
+
+
+def available_memory(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the bytes of main memory that can be taken without driving others out.
+
+    On Linux the kernel's own estimate (`MemAvailable`), cut by every control group's limit that
+    applies to this process; elsewhere half of what is installed, where that can be found out.
+    """
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", _text(proc / "meminfo"), re.MULTILINE)
+    free = int(found.group(1)) * 1024 if found else _installed_memory() // 2
+    for group in _groups("memory", proc, root):
+        room = _memory_room(group)
+        if room is not None:
+            free = min(free, room)
+    return max(free, 0)
+
+
+def used_memory(proc: Path = Path("/proc")) -> int:
+    """Return the bytes of main memory that this process holds already."""
+    found = re.search(r"^VmRSS:\s+(\d+) kB", _text(proc / "self/status"), re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else _TYPICAL_PROCESS
+
+
+def parse_memory(text: str | int) -> int:
+    """Return the bytes that `text` stands for: "2G", "512M", "1.5GB", "300MiB", or plain bytes.
+
+    Units are powers of 1024. Raises `UserError` for anything else, zero included.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?\s*", str(text).upper())
+    size = int(float(match.group(1)) * _UNITS[match.group(2)]) if match else 0
+    if size < 1:
+        raise UserError(f"{text!r} is no amount of memory; write it like 512M, 2G or 2000000000")
+    return size
+
+
+def format_memory(size: int) -> str:
+    """Return `size` bytes in words: "380 MB", "1.9 GB" (units of 1024, as `parse_memory` reads)."""
+    if size < 1000 * 2**20:
+        return f"{max(1, round(size / 2**20))} MB"
+    return f"{size / 2**30:.1f} GB"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if re.fullmatch(r"-?\d+", text) else None
+
+
+def _groups(controller: str, proc: Path, root: Path) -> Iterator[Path]:
+    """Yield the control groups that this process is in, innermost first, of both versions.
+
+    Inside a container the named path may lie outside what is mounted; the mount's own top then
+    stands for the container.
+    """
+    for line in _text(proc / "self/cgroup").splitlines():
+        number, names, path = line.split(":", 2)
+        if number == "0" and not names:
+            top = root
+        elif controller in names.split(","):
+            top = root / names if (root / names).is_dir() else root / controller
+        else:
+            continue
+        inner = Path(path.lstrip("/"))
+        yield from (top / part for part in [inner, *inner.parents] if (top / part).is_dir())
+
+
+def _memory_room(group: Path) -> int | None:
+    """Return what a group's limit leaves, counting cached file pages as free; None: no limit."""
+    limit = _number(group / "memory.max")
+    used = _number(group / "memory.current")
+    if limit is None:
+        limit = _number(group / "memory.limit_in_bytes")
+        used = _number(group / "memory.usage_in_bytes")
+    if limit is None or used is None:
+        return None
+    stat = _text(group / "memory.stat")
+    cached = re.search(r"^(?:total_)?inactive_file (\d+)$", stat, re.MULTILINE)
+    return limit - used + (int(cached.group(1)) if cached else 0)
+
+
+def _core_quota(group: Path) -> float | None:
+    both = re.fullmatch(r"(\d+) (\d+)", _text(group / "cpu.max").strip())
+    if both:
+        return int(both.group(1)) / int(both.group(2))
+    quota = _number(group / "cpu.cfs_quota_us")
+    period = _number(group / "cpu.cfs_period_us")
+    if quota is None or not period or quota < 1:
+        return None
+    return quota / period
+
+
+def _installed_memory() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return 2 * _UNKNOWN_MEMORY

@@ -1,0 +1,213 @@
+"""Enlarging a picture piece by piece, from top to bottom, with as little as possible in memory.
+
+The picture is cut into a grid of overlapping tiles. Of each enlarged tile the outermost `margin`
+is thrown away where the picture goes on behind it, because the network saw a border there that
+the picture does not have. What the rest of two neighbours shares is blended by a linear ramp.
+
+A "local" network needs a margin of its receptive radius and no ramp: every sample that is kept is
+the one that the whole picture would have given. A "global" one sees other statistics in every
+tile; there the ramp hides the step between neighbours, but the result stays another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+
+import numpy as np
+
+from lightsr.engine.backends.base import Pixels
+from lightsr.errors import UserError
+
+_MARGIN = 8
+_RAMP = 24
+"""LR pixels, for networks with global statistics and tiles of at least eight times as many."""
+_SMALLEST = 16
+
+Run = Callable[[Pixels], Pixels]
+"""Enlarges one tile: float32 [h, w, c] to [s*h, s*w, c]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One tile along one axis, in LR pixels: [start, stop) is read, [first, last) is kept."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a picture is cut: every row cut crossed with every column cut is a tile."""
+
+    rows: tuple[Cut, ...]
+    columns: tuple[Cut, ...]
+
+    @property
+    def tiles(self) -> int:
+        """The number of tiles; 1 is the whole picture at once."""
+        return len(self.rows) * len(self.columns)
+
+    @property
+    def tile_size(self) -> tuple[int, int]:
+        """Height and width of the tiles, which are all of the same size."""
+        return (
+            self.rows[0].stop - self.rows[0].start,
+            self.columns[0].stop - self.columns[0].start,
+        )
+
+
+def plan_tiles(height: int, width: int, tile: int, radius: int | None) -> Plan:
+    """Cut a picture of `height` x `width` into tiles of at most `tile` x `tile` LR pixels.
+
+    `radius` is the network's receptive radius, None where its statistics are global. Raises
+    `UserError` for tiles too small to keep anything of.
+    """
+    smallest = smallest_tile(radius)
+    if tile < smallest:
+        raise UserError(
+            f"tiles of {tile}x{tile} pixels are too small for this network: give at least "
+            f"{smallest}"
+        )
+    if radius is None:
+        margin, ramp = min(_MARGIN, tile // 8), min(_RAMP, tile // 8)
+    else:
+        margin, ramp = max(1, radius), 0  # 1: alpha looks at its neighbours
+    return Plan(cut_axis(height, tile, margin, ramp), cut_axis(width, tile, margin, ramp))
+
+
+def smallest_tile(radius: int | None) -> int:
+    """Return the least side of a tile, in LR pixels, that leaves something to keep."""
+    return _SMALLEST if radius is None else max(_SMALLEST, 2 * radius + 1)
+
+
+def smallest_sensible_tile(radius: int | None) -> int:
+    """Return the least side of a tile that does not spend nearly all its work on margins."""
+    return max(2 * _SMALLEST, 4 * (radius or 0))
+
+
+def largest_tile(
+    height: int,
+    width: int,
+    radius: int | None,
+    peak_bytes: Callable[[int, int], int],
+    budget: int,
+) -> int | None:
+    """Return the largest side of a tile with `peak_bytes(tile height, tile width) <= budget`.
+
+    None where not even the smallest sensible tile would fit.
+    """
+
+    def fits(tile: int) -> bool:
+        return peak_bytes(min(tile, height), min(tile, width)) <= budget
+
+    low, high = smallest_sensible_tile(radius), max(height, width)
+    if not fits(low):
+        return None
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def cut_axis(size: int, tile: int, margin: int, ramp: int) -> tuple[Cut, ...]:
+    """Cut an axis of `size` pixels into the fewest cuts of equal length, at most `tile`.
+
+    Neighbours keep at least `ramp` pixels in common, each at least `margin` away from its end.
+    """
+    if tile >= size:
+        return (Cut(0, size, 0, size),)
+    overlap = 2 * margin + ramp
+    count = ceil((size - overlap) / (tile - overlap))
+    length = ceil((size + (count - 1) * overlap) / count)
+    starts = [i * (size - length) // (count - 1) for i in range(count)]
+    return tuple(
+        Cut(
+            start,
+            start + length,
+            start + margin if start > 0 else 0,
+            start + length - margin if start + length < size else size,
+        )
+        for start in starts
+    )
+
+
+def whole(height: int, width: int) -> Plan:
+    """Return the plan that takes a picture at once."""
+    return Plan((Cut(0, height, 0, height),), (Cut(0, width, 0, width),))
+
+
+def enlarge(
+    rows: Callable[[int, int], Pixels],
+    plan: Plan,
+    scale: int,
+    run: Run,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Pixels]:
+    """Enlarge a picture tile by tile; yield the result in bands of full rows, top to bottom.
+
+    `rows(top, bottom)` gives LR rows as float32 [bottom - top, width, c] and is asked for every
+    row of tiles in turn. `run` must treat all channels alike. In memory are one row of tiles and
+    the rows it shares with the next. `progress(done, tiles)` is called after every tile.
+    """
+    done = 0
+    above: Pixels | None = None  # rows of the strip before, that this one has too
+    for cut, below in pairwise((*plan.rows, None)):
+        assert cut is not None
+        strip: Pixels | None = None  # lets go of the strip before
+        band = rows(cut.start, cut.stop)
+        for where, column in enumerate(plan.columns):
+            tile = run(np.ascontiguousarray(band[:, column.start : column.stop]))
+            kept = tile[(cut.first - cut.start) * scale : (cut.last - cut.start) * scale]
+            strip = _put_beside(strip, kept, plan.columns, where, scale)
+            del tile, kept
+            done += 1
+            if progress is not None:
+                progress(done, plan.tiles)
+        assert strip is not None
+        if above is not None:
+            blend(above, strip[: len(above)], axis=0)
+        if below is None:
+            yield strip
+        else:
+            ready = (below.first - cut.first) * scale
+            above = strip[ready:].copy()
+            yield strip[:ready]
+
+
+def blend(earlier: Pixels, later: Pixels, axis: int) -> None:
+    """Turn `later` into the ramp that leads from `earlier` to it along `axis`, in place.
+
+    The weights of the two sum to 1 at every sample, and where both are equal nothing changes.
+    """
+    length = later.shape[axis]
+    shape = [1] * later.ndim
+    shape[axis] = length
+    weights = ((np.arange(length, dtype=np.float32) + 0.5) / max(length, 1)).reshape(shape)
+    later -= earlier
+    later *= weights
+    later += earlier
+
+
+def _put_beside(
+    strip: Pixels | None, tile: Pixels, columns: tuple[Cut, ...], where: int, scale: int
+) -> Pixels:
+    """Put an enlarged tile at its place in the strip of its row, blended with the one before."""
+    if len(columns) == 1:
+        return tile
+    column = columns[where]
+    if strip is None:
+        strip = np.empty((len(tile), columns[-1].last * scale, tile.shape[2]), tile.dtype)
+    shared = (columns[where - 1].last - column.first) * scale if where else 0
+    left = (column.first - column.start) * scale
+    right = (column.last - column.start) * scale
+    kept = tile[:, left:right]
+    place = strip[:, column.first * scale : column.last * scale]
+    earlier = place[:, :shared].copy()
+    place[:] = kept
+    blend(earlier, place[:, :shared], axis=1)
+    return strip

@@ -1,0 +1,278 @@
+"""The `Upscaler`: a network, a backend and the memory it may take, applied to pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightsr.engine import tiles
+from lightsr.engine.backends.base import Backend, Pixels
+from lightsr.engine.backends.choose import DEFAULT_SCALE, Choice, open_backend
+from lightsr.engine.forward import Forward
+from lightsr.engine.kinds import Image, take
+from lightsr.engine.machine import available_memory, format_memory, parse_memory, used_memory
+from lightsr.engine.samples import from_float, to_float
+from lightsr.engine.sizes import Size
+from lightsr.errors import LightsrError, UserError
+from lightsr.images.alpha import fill_transparent
+from lightsr.images.picture import Picture
+from lightsr.images.resize import RowResizer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+log = logging.getLogger("lightsr")
+
+Tile: TypeAlias = Literal["auto", "off"] | int
+Progress = Callable[[int, int], None]
+"""Called as progress(tiles done, tiles altogether)."""
+
+_BLOCK = 1 << 20
+"""Samples that are resized, rounded and handed on at a time."""
+
+
+class Upscaler:
+    """Enlarges pictures by one scale with one network. Any number of threads may share it.
+
+    Grey pictures stay grey, alpha is enlarged on its own, sample types are kept; floats are in
+    [0, 1]. Results are clipped, and rounded half up.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        scale: int | None = DEFAULT_SCALE,
+        *,
+        backend: str | Backend = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        weights: str | Path = "default",
+        tile: Tile = "auto",
+        ensemble: bool = False,
+        memory: str | int | None = None,
+    ) -> None:
+        """Load a network.
+
+        Args:
+            model: the network's name; None takes the shipped one that measured best on Set5.
+            scale: 2, 3 or 4; None takes what a file of weights was made for.
+            backend: "auto", "onnxruntime", "torch", or a `Backend` of your own (which then is
+                all that matters; model, scale, device, precision and weights are its own).
+            device: "auto", "cpu", "cuda", "mps".
+            precision: "auto", "fp32"; others as backends come to support them.
+            weights: the tag of shipped weights, or a file.
+            tile: "auto" takes a picture whole while that fits into memory and in the largest
+                tiles that fit where it does not; "off" always takes it whole; a number N takes
+                tiles of N x N LR pixels.
+            ensemble: enlarge eight views of the picture and average them.
+            memory: what this process may take altogether, like "2G" or in bytes; None is half
+                of what is free when a picture is begun.
+
+        Raises `UserError` and its kinds where something asked for does not exist or is not here.
+        """
+        self._tile = _checked(tile)
+        self._memory = None if memory is None else parse_memory(memory)
+        if isinstance(backend, str):
+            choice = Choice(model, weights, backend, device, precision)
+            backend = open_backend(choice, scale)
+        self.backend = backend
+        """What runs the network; it knows the network's name, the scale and the device."""
+        self._forward = Forward(backend, ensemble)
+
+    @property
+    def scale(self) -> int:
+        """How many times larger both sides become."""
+        return self.backend.scale
+
+    @overload
+    def __call__(self, image: NDArray[Any]) -> NDArray[Any]: ...
+    @overload
+    def __call__(self, image: str | Path | PILImage) -> PILImage: ...
+
+    def __call__(self, image: Image) -> Any:
+        """Enlarge one picture and return it as what it came as.
+
+        `image` is an array (HW or HWC of 1 to 4 channels: grey, grey and alpha, RGB, RGB and
+        alpha; uint8, uint16, or floats in [0, 1]), a PIL image, or a path, for which a PIL image
+        is returned. Raises `PictureError` for one that cannot be taken.
+        """
+        given = take(image)
+        return given.give_back(self.enlarge(given.picture))
+
+    def batch(self, images: Sequence[Image]) -> list[Any]:
+        """Enlarge several pictures; those of equal size together, as far as memory allows.
+
+        The results are those of enlarging each alone, in the order given.
+        """
+        given = [take(image) for image in images]
+        alike: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+        for index, one in enumerate(given):
+            picture = one.picture
+            alike[(picture.height, picture.width, _channels(picture))].append(index)
+        results: dict[int, Pixels] = {}
+        for indices in alike.values():
+            for some in self._chunks([given[i].picture for i in indices], indices):
+                pictures = [given[i].picture for i in some]
+                results.update(zip(some, self._enlarge_together(pictures), strict=True))
+        return [one.give_back(results[index]) for index, one in enumerate(given)]
+
+    def enlarge(self, picture: Picture, size: Size | None = None) -> Pixels:
+        """Enlarge a picture and return all of it, [height, width, channels (+ alpha)]."""
+        return np.concatenate(list(self.upscale_picture(picture, size)))
+
+    def upscale_picture(
+        self, picture: Picture, size: Size | None = None, progress: Progress | None = None
+    ) -> Iterator[Pixels]:
+        """Enlarge a picture by the scale, or to `size`, with bounded memory.
+
+        Returns bands of full rows from top to bottom, in the picture's sample type, as
+        `write_picture` takes them. A `size` other than scale times the picture is reached by
+        MATLAB's bicubic from there. Raises `PictureError` for samples that cannot be enlarged
+        and `LightsrError`, naming the picture, where the network fails, while bands are taken;
+        `UserError` for tiles or memory too small at once.
+        """
+        samples = _filled(picture)
+        plan = self._plan(picture)
+        full = (picture.height * self.scale, picture.width * self.scale)
+        if size is not None and (size[0] > full[0] or size[1] > full[1]):
+            log.warning(
+                "%s: %dx%d is beyond x%d; bicubic does the rest",
+                *(picture.source, size[1], size[0], self.scale),
+            )
+        bands = tiles.enlarge(
+            lambda top, bottom: to_float(samples[top:bottom]),
+            plan,
+            self.scale,
+            lambda tile: self._run(tile[np.newaxis], picture.source)[0],
+            progress,
+        )
+        resizer = RowResizer(*full, size) if size not in (None, full) else None
+        return _finished(bands, picture.dtype, resizer)
+
+    def _run(self, batch: Pixels, source: str) -> Pixels:
+        try:
+            return self._forward(batch)
+        except MemoryError as error:
+            raise LightsrError(
+                f"{source}: memory does not suffice; give a smaller --memory or --tile"
+            ) from error
+        except LightsrError as error:
+            raise LightsrError(f"{source}: {error}") from error
+
+    def _enlarge_together(self, pictures: list[Picture]) -> Iterable[Pixels]:
+        if len(pictures) == 1:
+            yield self.enlarge(pictures[0])
+            return
+        batch = np.stack([to_float(_filled(picture)) for picture in pictures])
+        names = f"{pictures[0].source} and {len(pictures) - 1} more"
+        enlarged = self._run(batch, names)
+        for picture, result in zip(pictures, enlarged, strict=True):
+            yield from_float(result, picture.dtype)
+
+    def _chunks(self, pictures: list[Picture], indices: list[int]) -> Iterator[list[int]]:
+        """Cut a list of equal pictures into as many at a time as memory allows."""
+        one = pictures[0]
+        count = 1
+        if self._plan(one, quiet=True).tiles == 1:
+            budget = self._budget()
+            while count < len(indices) and self._peak(one, count=count + 1) <= budget:
+                count += 1
+        for start in range(0, len(indices), count):
+            yield indices[start : start + count]
+
+    def _plan(self, picture: Picture, *, quiet: bool = False) -> tiles.Plan:
+        height, width, radius = picture.height, picture.width, self.backend.radius
+        if isinstance(self._tile, int):
+            return tiles.plan_tiles(height, width, self._tile, radius)
+        if self._tile == "off":
+            return tiles.whole(height, width)
+        budget = self._budget()
+        if self._peak(picture) <= budget:
+            return tiles.whole(height, width)
+
+        def peak(high: int, wide: int) -> int:
+            return self._peak(picture, (high, wide))
+
+        side = tiles.largest_tile(height, width, radius, peak, budget)
+        if side is None:
+            least = tiles.smallest_sensible_tile(radius)
+            if self._memory is not None:
+                needed = peak(min(least, height), min(least, width)) + used_memory()
+                raise UserError(
+                    f"{picture.source}: {format_memory(self._memory)} of memory is too little; "
+                    f"give at least {format_memory(needed)}"
+                )
+            side = least
+        plan = tiles.plan_tiles(height, width, side, radius)
+        if not quiet:
+            _say_tiled(picture, plan, self._memory or budget, global_=radius is None)
+        return plan
+
+    def _budget(self) -> int:
+        """Return the bytes that the next picture may take."""
+        free = self.backend.free_bytes()
+        if free is not None:
+            return free // 2 if self._memory is None else min(self._memory, free)
+        if self._memory is None:
+            return available_memory() // 2
+        return self._memory - used_memory()
+
+    def _peak(self, picture: Picture, tile: Size | None = None, count: int = 1) -> int:
+        """Return the bytes that `count` pictures take at most, in tiles of a size or whole."""
+        high, wide = tile or (picture.height, picture.width)
+        channels = _channels(picture)
+        peak = self._forward.peak_bytes(count, high, wide, channels)
+        peak += count * high * picture.width * channels * (4 + picture.dtype.itemsize)
+        if wide < picture.width:
+            strip = high * picture.width * self.scale**2 * channels * 4
+            peak += strip + strip // 2  # and the rows it shares with the next, being blended
+        return peak + _BLOCK * 32
+
+
+def _checked(tile: Tile) -> Tile:
+    given: object = tile  # which may be anything, whatever its type says
+    if given in ("auto", "off") or (isinstance(given, int) and given > 0):
+        return tile
+    raise UserError(f"tile must be auto, off or a number of pixels, not {tile!r}")
+
+
+def _channels(picture: Picture) -> int:
+    return picture.channels + picture.has_alpha
+
+
+def _filled(picture: Picture) -> Pixels:
+    """Return the picture's samples, with harmless colour where nothing is seen."""
+    return fill_transparent(picture.samples) if picture.has_alpha else picture.samples
+
+
+def _finished(
+    bands: Iterator[Pixels], dtype: np.dtype[Any], resizer: RowResizer | None
+) -> Iterator[Pixels]:
+    """Resize and round float bands, in small blocks so that little is in memory twice."""
+    for band in bands:
+        step = max(1, _BLOCK // (band.shape[1] * band.shape[2]))
+        for top in range(0, len(band), step):
+            block = band[top : top + step]
+            if resizer is not None:
+                block = resizer.push(np.ascontiguousarray(block))
+            if len(block):
+                yield from_float(block, dtype)
+            del block
+        del band  # before the next is made
+
+
+def _say_tiled(picture: Picture, plan: tiles.Plan, budget: int, *, global_: bool) -> None:
+    differs = (
+        ", which for a network with global statistics differs slightly from whole-image inference"
+    )
+    log.warning(
+        "%s: %dx%d does not fit into %s whole; done in %d tiles%s",
+        *(picture.source, picture.width, picture.height, format_memory(budget), plan.tiles),
+        differs if global_ else "",
+    )

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lightsr.engine.machine import (
+    available_cores,
+    available_memory,
+    format_memory,
+    parse_memory,
+    used_memory,
+)
+from lightsr.errors import UserError
+
+
+def _proc(folder: Path, groups: str) -> Path:
+    (folder / "proc/self").mkdir(parents=True)
+    (folder / "proc/meminfo").write_text("MemTotal: 16000 kB\nMemAvailable:    8000 kB\n")
+    (folder / "proc/self/cgroup").write_text(groups)
+    return folder / "proc"
+
+
+def _group(folder: Path, **files: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_text(f"{content}\n")
+
+
+def test_memory_without_groups_is_what_the_kernel_says(tmp_path: Path) -> None:
+    assert available_memory(_proc(tmp_path, ""), tmp_path) == 8000 * 1024
+
+
+def test_memory_is_cut_by_the_tightest_group_of_version_2(tmp_path: Path) -> None:
+    proc, root = _proc(tmp_path, "0::/a/b\n"), tmp_path / "cgroup"
+    _group(root / "a", memory__max=5_000_000, memory__current=3_000_000)
+    (root / "a/memory.stat").write_text("anon 1\ninactive_file 400000\nactive_file 7\n")
+    _group(root / "a/b", memory__max="max", memory__current=1000)
+    assert available_memory(proc, root) == 2_400_000
+
+
+def test_memory_is_cut_by_a_group_of_version_1(tmp_path: Path) -> None:
+    # As inside a container: the path is the host's, and only the mount's top is there.
+    proc, root = _proc(tmp_path, "4:memory:/docker/123\n"), tmp_path / "cgroup"
+    _group(root / "memory", memory__limit_in_bytes=3_000_000, memory__usage_in_bytes=2_000_000)
+    assert available_memory(proc, root) == 1_000_000
+
+
+def test_no_memory_left_is_not_negative(tmp_path: Path) -> None:
+    proc, root = _proc(tmp_path, "0::/\n"), tmp_path / "cgroup"
+    _group(root, memory__max=1000, memory__current=3000)
+    assert available_memory(proc, root) == 0
+
+
+def test_memory_somewhere_else_than_linux(tmp_path: Path) -> None:
+    assert available_memory(tmp_path, tmp_path) > 0
+    assert used_memory(tmp_path) > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinity")
+def test_cores_are_cut_by_a_quota(tmp_path: Path) -> None:
+    proc, root = _proc(tmp_path, "0::/\n"), tmp_path / "cgroup"
+    assert available_cores(proc, root) == len(os.sched_getaffinity(0))
+    _group(root, cpu__max="50000 100000")
+    assert available_cores(proc, root) == 1
+    proc = _proc(tmp_path / "1", "1:cpu,cpuacct:/\n")
+    _group(root / "cpu,cpuacct", cpu__cfs_quota_us=20000, cpu__cfs_period_us=100000)
+    assert available_cores(proc, root) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("2G", 2 * 2**30),
+        ("512M", 512 * 2**20),
+        ("1.5 GiB", 3 * 2**29),
+        ("300mb", 300 * 2**20),
+        ("123456789", 123456789),
+        (4096, 4096),
+    ],
+)
+def test_amounts_of_memory(text: str | int, size: int) -> None:
+    assert parse_memory(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "lots", "2X", "-1G", "0", "0G", "G", "1e9"])
+def test_no_amount_of_memory(text: str) -> None:
+    with pytest.raises(UserError, match="amount of memory"):
+        parse_memory(text)
+
+
+def test_memory_in_words() -> None:
+    assert format_memory(380 * 2**20) == "380 MB"
+    assert format_memory(2 * 2**30) == "2.0 GB"
