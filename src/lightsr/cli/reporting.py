@@ -26,7 +26,7 @@ class _Terminated(BaseException):
 
 def run_guarded(find_call: Callable[[], Callable[[], int | None] | int | None]) -> int:
     """Find out what to call, call it, and return its exit status; report whatever is raised."""
-    signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         found = find_call()
         status = found() if callable(found) else found
@@ -51,6 +51,8 @@ def run_guarded(find_call: Callable[[], Callable[[], int | None] | int | None]) 
         return FAILURE
     except Exception as error:
         return _report_unexpected(error)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return status or 0
 
 

@@ -235,9 +235,8 @@ class Upscaler:
         return peak + _BLOCK * 32
 
 
-def _checked(tile: Tile) -> Tile:
-    given: object = tile  # which may be anything, whatever its type says
-    if given in ("auto", "off") or (isinstance(given, int) and given > 0):
+def _checked(tile: Any) -> Tile:
+    if tile in ("auto", "off") or (isinstance(tile, int) and tile > 0):
         return tile
     raise UserError(f"tile must be auto, off or a number of pixels, not {tile!r}")
 
