@@ -26,9 +26,13 @@ from lightsr.networks.fdiwn import (
     Scale,
     ShuffleAttention,
     WideBody,
-    standard_deviation,
 )
-from lightsr.networks.layers import WeightNormConv2d, channel_shuffle, shuffle_order
+from lightsr.networks.layers import (
+    WeightNormConv2d,
+    conv1x1,
+    shuffle_order,
+    spatial_statistics,
+)
 
 
 class DeployedFDIWN(nn.Module):
@@ -81,14 +85,15 @@ class DeployedFSWG(nn.Module):
         outer = group.residual_scale
         self.residual = DeployedWIRW(group.residual, outer)
         self.body_scale = _value(group.body_scale)
+        self.order = _index(shuffle_order(group.fuse1.in_channels, 4))
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, n, h, w] -> the same shape."""
         o1 = self.wdib1(x)
         o2 = self.wdib2(o1)
         o3 = self.wdib3(o2 + self.conv(o1))
-        s1 = self.fuse1(channel_shuffle(torch.cat((o1, o2), 1), 4))
-        s2 = self.fuse2(channel_shuffle(torch.cat((s1, o3), 1), 4))
+        s1 = self.fuse1(torch.cat((o1, o2), 1).index_select(1, self.order))
+        s2 = self.fuse2(torch.cat((s1, o3), 1).index_select(1, self.order))
         return (s2 + o3) * self.body_scale + self.residual(x)
 
 
@@ -111,6 +116,7 @@ class DeployedWDIB(nn.Module):
         self.wirw_b2 = DeployedWIRW(block.wirw_b2)
         self.scf = DeployedSCF(block.scf)
         self.attention = Gate(block.attention)
+        self.order = _index(shuffle_order(block.scf.gate.out_channels, 2))
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, n, h, w] -> the same shape."""
@@ -127,9 +133,8 @@ class DeployedWDIB(nn.Module):
             (self.coefficient_b2(b) * b + a) * gate_a,
             (self.coefficient_a2(a) * a + b) * gate_b,
         )
-        return channel_shuffle(
-            self.attention(self.scf(self.wirw_a2(a), self.wirw_b2(b)) + x), 2
-        )
+        fused = self.attention(self.scf(self.wirw_a2(a), self.wirw_b2(b)) + x)
+        return fused.index_select(1, self.order)
 
 
 class DeployedSCF(nn.Module):
@@ -238,7 +243,7 @@ class Gate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, c, h, w] -> the same shape."""
-        variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+        mean, variance = spatial_statistics(x)
         a = self.slope * torch.rsqrt(variance + self.epsilon)
         d = (self.mean_weight - a) * mean + self.bias
         return x * torch.sigmoid(x * a + d)
@@ -257,20 +262,19 @@ class DeployedCoefficient(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, n, h, w] -> [b, n, 1, 1]."""
-        variance, mean = torch.var_mean(x, (2, 3), correction=0)
-        statistics = torch.cat((mean, standard_deviation(variance)), 1)
+        mean, variance = spatial_statistics(x)
+        statistics = torch.cat((mean, torch.sqrt(variance)), 1)
         both = torch.sigmoid(F.relu(self.expand(F.relu(self.reduce(statistics)))))
         upper, lower = both.chunk(2, 1)
-        return ((upper + lower) * 0.5)[:, :, None, None]
+        return (upper + lower) * 0.5
 
 
-def _side_by_side(upper: nn.Conv2d, lower: nn.Conv2d) -> nn.Linear:
-    linear = nn.Linear(
-        upper.in_channels + lower.in_channels, upper.out_channels + lower.out_channels
-    ).to(upper.weight)
+def _side_by_side(upper: nn.Conv2d, lower: nn.Conv2d) -> nn.Conv2d:
+    both = conv1x1(upper.in_channels + lower.in_channels, upper.out_channels + lower.out_channels)
     weight = torch.block_diag(upper.weight.detach().flatten(1), lower.weight.detach().flatten(1))
-    linear.load_state_dict({"weight": weight, "bias": torch.cat((_bias(upper), _bias(lower)))})
-    return linear
+    bias = torch.cat((_bias(upper), _bias(lower)))
+    both.to(weight).load_state_dict({"weight": weight[:, :, None, None], "bias": bias})
+    return both
 
 
 def _with_output_colours(network: FDIWN) -> tuple[nn.Conv2d, nn.Conv2d]:
@@ -318,6 +322,11 @@ def _bias(conv: nn.Conv2d) -> Tensor:
 def _parameter_bias(conv: nn.Conv2d) -> nn.Parameter:
     assert isinstance(conv.bias, nn.Parameter)
     return conv.bias
+
+
+def _index(order: Tensor) -> nn.Parameter:
+    # A parameter, so that it moves with the network; an index has no gradient.
+    return nn.Parameter(order, requires_grad=False)
 
 
 def _value(scale: Scale) -> nn.Parameter:

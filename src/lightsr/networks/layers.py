@@ -68,6 +68,15 @@ def _norm_per_output(v: Tensor) -> Tensor:
     return v.pow(2).sum((1, 2, 3), keepdim=True).sqrt()
 
 
+def spatial_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and biased variance over height and width: [n, c, h, w] -> two [n, c, 1, 1].
+
+    An exporter keeps it one step, so that each backend can take the passes over `x` that suit it.
+    """
+    variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+    return mean, variance
+
+
 class Scale(nn.Module):
     """A learned scalar, of shape [1]."""
 
