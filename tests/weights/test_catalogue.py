@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lightsr.errors import WeightsError
-from lightsr.weights.catalogue import Shipped, add_to_catalogue, best, find, shipped
+from lightsr.weights.catalogue import FileKind, Shipped, add_to_catalogue, best, find, shipped
 from lightsr.weights.files import save_tensors
 
 
@@ -92,17 +92,17 @@ def test_default_is_the_best_tag_where_none_is_called_so(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "onnx"])
-def test_a_damaged_or_missing_file_is_named(kind: str, folder: Path) -> None:
+def test_a_damaged_or_missing_file_is_named(kind: FileKind, folder: Path) -> None:
     entry = add(folder, "fdiwn", 4, 31.5)
     path = entry.safetensors if kind == "safetensors" else entry.onnx
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match="is damaged.*reinstall"):
-        entry.verified(kind)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(WeightsError, match=r"is damaged.*reinstall"):
+        entry.verified(kind)
     path.unlink()
     with pytest.raises(WeightsError, match=rf"{path.name} does not exist"):
-        entry.verified(kind)  # pyright: ignore[reportArgumentType]
+        entry.verified(kind)
 
 
 def test_a_damaged_catalogue_is_named(folder: Path) -> None:
@@ -117,13 +117,24 @@ def test_only_measured_weights_of_the_right_network_are_shipped(
 ) -> None:
     weights = tmp_path / "w.safetensors"
     save_tensors(weights, {"w": np.ones(1, np.float32)}, {"network": "fdiwn", "scale": "2"})
-    arguments = {"safetensors": weights, "onnx": weights, "card": weights, "licence": "Apache-2.0"}
-    with pytest.raises(WeightsError, match="Set5; measure it"):
-        add_to_catalogue("fdiwn", 2, psnr={}, folder=folder, **arguments)  # pyright: ignore
-    with pytest.raises(WeightsError, match="fdiwn x2, not of fdiwn x4"):
-        add_to_catalogue(  # pyright: ignore
-            "fdiwn", 4, psnr={"Set5": (31.0, 0.9)}, folder=folder, **arguments
+
+    def ship(scale: int, psnr: dict[str, tuple[float, float]]) -> None:
+        add_to_catalogue(
+            "fdiwn",
+            scale,
+            safetensors=weights,
+            onnx=weights,
+            card=weights,
+            psnr=psnr,
+            licence="Apache-2.0",
+            folder=folder,
         )
+
+    with pytest.raises(WeightsError, match="Set5; measure it"):
+        ship(2, {})
+    with pytest.raises(WeightsError, match="fdiwn x2, not of fdiwn x4"):
+        ship(4, {"Set5": (31.0, 0.9)})
+    assert shipped(folder) == []
 
 
 def test_everything_shipped_is_undamaged() -> None:

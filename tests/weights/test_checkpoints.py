@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save_file as save_safetensors
 
 from lightsr.errors import WeightsError
 from lightsr.weights.checkpoints import read_checkpoint
@@ -28,6 +28,10 @@ def save_torch(content: object, path: Path) -> None:
 
 def save_legacy(content: object, path: Path) -> None:
     torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+def save_file(content: Any, path: Path) -> None:
+    save_safetensors(content, path)
 
 
 def assert_is_tensors(path: Path) -> None:

@@ -5,7 +5,6 @@ The registry's figures are held against this; it serves for networks that are no
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -36,8 +35,9 @@ def count(
 
     Counted is every convolution and matrix product as often as it is applied, one multiply-add
     for each weight and position, without biases. What happens inside modules for which
-    `leave_out` is true is reported apart, for rules of counting that do not see it. Nothing is
-    computed: a copy of the network runs on shapes alone.
+    `leave_out` is true is reported apart, for rules of counting that do not see it. The network
+    runs once, where it is: on the "meta" device that costs no arithmetic and no memory, so put a
+    copy there for large pictures. It is left as it was.
     """
     counter = _Counter()
     left_out = 0
@@ -50,13 +50,22 @@ def count(
         nonlocal left_out
         left_out += counter.multi_adds
 
-    shapes = copy.deepcopy(network).to("meta")
-    for module in shapes.modules():
-        if leave_out(module):
-            module.register_forward_pre_hook(enter)
-            module.register_forward_hook(leave)
-    with torch.no_grad(), counter:
-        shapes(torch.empty(1, 3, height, width, device="meta"))
+    handles = [
+        handle
+        for module in network.modules()
+        if leave_out(module)
+        for handle in (
+            module.register_forward_pre_hook(enter),
+            module.register_forward_hook(leave),
+        )
+    ]
+    like = next(network.parameters())
+    try:
+        with torch.no_grad(), counter:
+            network(torch.zeros(1, 3, height, width, device=like.device, dtype=like.dtype))
+    finally:
+        for handle in handles:
+            handle.remove()
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Count(parameters, counter.multi_adds, left_out)
 
