@@ -69,9 +69,8 @@ def test_mistakes_are_one_line(
     assert not ours.exists()
 
 
-@pytest.mark.parametrize("name", ["model_best.pt", "model_best.safetensors"])
-def test_a_pickle_that_runs_code_is_refused(name: str, tmp_path: Path) -> None:
-    checkpoint, ours = tmp_path / name, tmp_path / "ours.safetensors"
+def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
+    checkpoint, ours = tmp_path / "best.safetensors", tmp_path / "ours.safetensors"
     checkpoint.write_bytes(pickle.dumps({"head.weight": Trap(tmp_path / "sprung")}))
     done = run_lightsr("convert", checkpoint, "--model", "fdiwn", "--scale", "4", "-o", ours)
     assert done.returncode == 2

@@ -16,7 +16,6 @@ from lightsr.errors import BackendError, LightsrError, UserError
 from lightsr.evaluation.evaluate import (
     Evaluation,
     ImageScore,
-    Watcher,
     dataset_name,
     evaluate,
     network,
@@ -107,7 +106,7 @@ def test_output_that_is_not_finite_is_an_error() -> None:
         enlarge(noise(4, 4, 3))
 
 
-class Listening(Watcher):
+class Listening:
     def __init__(self) -> None:
         self.heard: list[Any] = []
 

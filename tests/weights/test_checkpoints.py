@@ -176,6 +176,7 @@ def _picture(path: Path) -> None:
         (_cyclic, "holds no tensors"),
         (lambda p: p.write_bytes(pickle.dumps([1, 2], 4)), "a pickle, but not of tensors"),
         (lambda p: save_torch({"a": torch.zeros(3, 3).to_sparse()}, p), "'a' is not a plain"),
+        (lambda p: save_torch({"a": torch.zeros(1).expand(10**6, 10**6)}, p), "'a' claims"),
         (lambda p: None, "does not exist"),
         (lambda p: p.mkdir(), "is a folder"),
     ],

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def complexity(
-    model: Annotated[str, typer.Argument(help="The network's name; see `lightsr models`.")],
-    scale: Annotated[int, typer.Option("--scale", help="How many times larger.")],
-    size: Annotated[
-        str, typer.Option("--size", metavar="WxH", help="Size of the output.")
-    ] = "1280x720",
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="The network's name; see `lightsr models`.")
+    ],
+    scale: Annotated[int, typer.Option(metavar="S", help="How many times larger.")],
+    size: Annotated[str, typer.Option(metavar="WxH", help="Size of the output.")] = "1280x720",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Count a network's parameters and multiply-adds, beside the published figures."""

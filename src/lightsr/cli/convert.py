@@ -10,12 +10,20 @@ import typer
 
 def convert(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A published checkpoint (.pt, .pth, .safetensors).")
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT", help="A published file of weights: .pt, .pth, .safetensors."
+        ),
     ],
-    model: Annotated[str, typer.Option("--model", help="The network that it is of.")],
-    scale: Annotated[int, typer.Option("--scale", help="The scale that it is for.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors to write.")],
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    model: Annotated[str, typer.Option(metavar="NAME", help="The network that it is of.")],
+    scale: Annotated[int, typer.Option(metavar="S", help="The scale that it is for.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE.safetensors", help="The file to write."),
+    ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file if it is there already.")
+    ] = False,
 ) -> None:
     """Turn a published checkpoint into weights of ours.
 

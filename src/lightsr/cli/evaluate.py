@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lightsr.cli.progress import reporter
+from lightsr.cli.progress import Reporter, reporter
 from lightsr.errors import UserError
-from lightsr.evaluation.evaluate import Watcher, save_image
 
 if TYPE_CHECKING:
     from lightsr.evaluation.evaluate import Evaluation, ImageScore
@@ -20,38 +19,62 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[
-        str, typer.Argument(help='The network\'s name (see `lightsr models`), or "bicubic".')
+        str,
+        typer.Argument(
+            metavar="MODEL", help='The network\'s name (see `lightsr models`), or "bicubic".'
+        ),
     ],
-    scale: Annotated[int, typer.Option("--scale", help="How many times larger.")],
-    data: Annotated[Path, typer.Option("--data", help="The folder of originals.")],
+    scale: Annotated[int, typer.Option(metavar="S", help="How many times larger.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="The folder of originals.")],
     weights: Annotated[
-        str, typer.Option("--weights", help="A tag of shipped weights, or a file.")
+        str, typer.Option(metavar="TAG|FILE", help="Shipped weights by tag, or a file of weights.")
     ] = "default",
     lr_dir: Annotated[
         Path | None,
-        typer.Option("--lr-dir", help="The LR pictures; without it they are made exactly."),
+        typer.Option(
+            metavar="DIR",
+            help="LR pictures of the originals' names (NAME, NAMEx4, NAME_x4); made from the "
+            "originals if left out.",
+        ),
     ] = None,
     border: Annotated[
         Literal["symmetric", "replicate"],
-        typer.Option(help="Border rule of the bicubic that makes LR pictures."),
+        typer.Option(
+            metavar="symmetric|replicate",
+            help="How the bicubic that makes LR pictures goes on beyond their edge; papers like "
+            "FDIWN's used replicate.",
+        ),
     ] = "symmetric",
     forward: Annotated[
         Literal["whole", "chop"],
-        typer.Option(help="The picture whole, or in four overlapping parts as FDIWN's authors do."),
+        typer.Option(
+            metavar="whole|chop",
+            help="Pictures whole, or in four overlapping parts as FDIWN's authors do.",
+        ),
     ] = "whole",
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the measurements to this file.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the measurements to this file."),
     ] = None,
     save_images: Annotated[
-        Path | None, typer.Option("--save-images", help="Write the enlarged pictures here.")
+        Path | None, typer.Option(metavar="DIR", help="Write the enlarged pictures here.")
     ] = None,
-    backend: Annotated[str, typer.Option("--backend", help="As for `lightsr upscale`.")] = "auto",
-    device: Annotated[str, typer.Option("--device", help="As for `lightsr upscale`.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(metavar="auto|onnxruntime|openvino|torch", help="What runs the network.")
+    ] = "auto",
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where the backend runs it.")
+    ] = "auto",
     precision: Annotated[
-        str, typer.Option("--precision", help="As for `lightsr upscale`.")
+        str,
+        typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="What the backend computes in."),
     ] = "auto",
 ) -> None:
-    """Measure PSNR and SSIM on luma by the protocol of the published tables."""
+    """Measure PSNR and SSIM on luma by the protocol of the published tables.
+
+    Output is clipped and rounded to 8 bits, luma is BT.601's, a border of the scale is cut, and
+    grey pictures become three equal channels.
+    """
     from lightsr.evaluation.evaluate import evaluate as measure
 
     if json_file is not None and json_file.is_dir():
@@ -85,12 +108,13 @@ def _require_apart(save_images: Path | None, *inputs: Path | None) -> None:
                 raise UserError(f"--save-images {save_images} must not lie in or around {folder}")
 
 
-class _Shown(Watcher):
+class _Shown:
     """Shows how the evaluation goes on, and saves what it is given."""
 
     def __init__(self, save_images: Path | None, stack: ExitStack) -> None:
         self._save_images = save_images
         self._stack = stack
+        self._to: Reporter
 
     def start(self, pictures: int) -> None:
         self._to = self._stack.enter_context(reporter(pictures, quiet=False))
@@ -99,6 +123,8 @@ class _Shown(Watcher):
         self._to.begin(name)
 
     def finish(self, score: ImageScore, enlarged: Picture8) -> None:
+        from lightsr.evaluation.evaluate import save_image
+
         if self._save_images is not None:
             save_image(enlarged, self._save_images, score.name)
         self._to.finish(f"{score.name}: {score.psnr:.4f} dB ({score.seconds:.2f} s)")

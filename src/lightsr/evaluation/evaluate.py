@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -87,8 +87,8 @@ class Evaluation:
         write_whole(path, text.encode(), UserError)
 
 
-class Watcher:
-    """Is told how an evaluation goes on; this one does nothing about it."""
+class Watcher(Protocol):
+    """Is told how an evaluation goes on."""
 
     def start(self, pictures: int) -> None:
         """Hear that everything is there, and how many pictures will be measured."""
@@ -155,19 +155,21 @@ def score(
     8-bit samples, on BT.601 luma, with a border of `scale` pixels cut. Raises `UserError` for
     pictures that are missing, unreadable or unfit, before any work is done where their sizes tell.
     """
-    watcher = watcher or Watcher()
     pairs = find_pairs(data, scale, lr_dir)
-    watcher.start(len(pairs))
+    if watcher is not None:
+        watcher.start(len(pairs))
     scores: list[ImageScore] = []
     for pair in pairs:
-        watcher.begin(pair.name)
+        if watcher is not None:
+            watcher.begin(pair.name)
         lr, hr = pair.load(scale, border)
         start = time.perf_counter()
         sr = enlarge(lr)
         seconds = time.perf_counter() - start
         psnr, ssim = compare(sr, hr, border=scale)
         scores.append(ImageScore(pair.name, psnr, ssim, seconds))
-        watcher.finish(scores[-1], sr)
+        if watcher is not None:
+            watcher.finish(scores[-1], sr)
     return scores
 
 

@@ -62,7 +62,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     for reader in READERS:
         if reader.recognises(content):
             wrapped, metadata = reader.read(content, path)
-            tensors = _float32(_without_prefix(_unwrap(wrapped, path)))
+            tensors = _float32(_without_prefix(_unwrap(wrapped, path, len(content))))
             if not tensors:
                 raise WeightsError(f"{path} holds no tensors")
             require_finite(tensors, path)
@@ -184,7 +184,7 @@ def _is_whole_pickle(content: bytes) -> bool:
         return False
 
 
-def _unwrap(loaded: Mapping[Any, Any], path: Path) -> Tensors:
+def _unwrap(loaded: Mapping[Any, Any], path: Path, size: int) -> Tensors:
     # As deep as wrappers are ever nested; a mapping may hold itself.
     for _ in range(4):
         inner = next((loaded[k] for k in WRAPPERS if isinstance(loaded.get(k), Mapping)), None)
@@ -192,17 +192,20 @@ def _unwrap(loaded: Mapping[Any, Any], path: Path) -> Tensors:
             break
         loaded = cast("Mapping[Any, Any]", inner)
     return {
-        str(name): _as_array(value, f"{path}: tensor {str(name)!r}")
+        str(name): _as_array(value, f"{path}: tensor {str(name)!r}", size)
         for name, value in loaded.items()
         if isinstance(value, np.ndarray) or hasattr(value, "detach")
     }
 
 
-def _as_array(value: Any, what: str) -> NDArray[Any]:
+def _as_array(value: Any, what: str, size: int) -> NDArray[Any]:
     if isinstance(value, np.ndarray):
         return cast("NDArray[Any]", value)
     try:
         tensor = value.detach()
+        # A view may repeat one stored value as often as it likes.
+        if tensor.numel() > size:
+            raise WeightsError(f"{what} claims {tensor.numel():,} values in {size:,} bytes")
         # NumPy has no bfloat16.
         return tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy()
     except (RuntimeError, TypeError, NotImplementedError) as error:
