@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from evaluation.pictures import noise, write
 
-from lightsr.errors import LightsrError
+from lightsr.errors import LightsrError, UserError
 from lightsr.evaluation.pairs import find_pairs
 from lightsr.images.resize import degrade
 
@@ -75,6 +75,11 @@ def test_what_is_missing_or_ambiguous_is_named(tmp_path: Path) -> None:
     assert "several pictures for b: b_x2, bx2" in fail(hr, lr)
     write(hr / "a.bmp", noise(24, 24, 3))
     assert "differ only in their suffix" in fail(hr)
+
+
+def test_a_scale_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="at least 1, not 0"):
+        find_pairs(tmp_path, 0)
 
 
 def test_folders_that_hold_nothing(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def find_pairs(data: Path, scale: int, lr_dir: Path | None = None) -> list[Pair]
     `UserError` for a missing or empty folder, LR pictures that are missing or ambiguous, and
     `PictureError` for an unreadable picture or one that is too small or of the wrong size.
     """
+    if scale < 1:
+        raise UserError(f"the scale must be at least 1, not {scale}")
     originals = _pictures(data)
     if lr_dir is None:
         pairs = [Pair(name, file, None) for name, file in originals.items()]
