@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+
+# Tests compute on tiny arrays, where a second thread costs more than it brings. Set before
+# anything can start a pool of threads; processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest

@@ -6,6 +6,9 @@ ONNX Runtime: torch's own exporter needs minutes for FDIWN and leaves five times
 `export_onnx` checks every graph that it writes against the network.
 """
 
+# onnx and onnxruntime are annotated in part.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import operator
@@ -61,7 +64,7 @@ def onnx_model(network: nn.Module, *, name: str, scale: int) -> onnx.ModelProto:
 
 
 def _check(content: bytes, network: nn.Module, path: Path) -> None:
-    import onnxruntime
+    import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     # A size that was not traced, not square, with a batch: what a fixed shape would get wrong.
@@ -108,8 +111,7 @@ class _Lowering:
         lowered = _OPERATORS.get(node.target)
         if lowered is None:
             raise LightsrError(f"the ONNX exporter does not know the operator {node.target}")
-        keywords = {key: self.resolve(value) for key, value in node.kwargs.items()}
-        return lowered(self, *arguments, **keywords)
+        return lowered(self, arguments, dict(node.kwargs))
 
     def resolve(self, argument: Any) -> Any:
         if isinstance(argument, fx.Node):
@@ -118,7 +120,9 @@ class _Lowering:
             return [self.resolve(part) for part in cast("list[Any]", argument)]
         return argument
 
-    def emit(self, operator: str, *inputs: Any, output: str | None = None, **attributes: Any) -> str:
+    def emit(
+        self, operator: str, *inputs: Any, output: str | None = None, **attributes: Any
+    ) -> str:
         self.count += 1
         output = output or f"t{self.count}"
         names = [self.name(value) for value in inputs]
@@ -174,36 +178,31 @@ class _Lowering:
     def split(self, x: str, parts: int, axis: int) -> list[str]:
         self.count += 1
         outputs = [f"t{self.count}_{part}" for part in range(parts)]
-        self.nodes.append(
-            helper.make_node("Split", [x], outputs, axis=axis, num_outputs=parts)
-        )
+        self.nodes.append(helper.make_node("Split", [x], outputs, axis=axis, num_outputs=parts))
         return outputs
 
-    def rsqrt(self, x: str) -> str:
-        return self.emit("Reciprocal", self.emit("Sqrt", x))
+
+_Rule = Callable[[_Lowering, list[Any], dict[str, Any]], Any]
+"""How an operator is lowered, from its positional and its keyword arguments."""
 
 
-def _binary(name: str) -> Callable[..., Any]:
-    return lambda lowering, a, b: lowering.emit(name, a, b)
+def _named(name: str) -> _Rule:
+    return lambda lowering, arguments, _: lowering.emit(name, *arguments)
 
 
-def _unary(name: str) -> Callable[..., Any]:
-    return lambda lowering, x, **_: lowering.emit(name, x)
-
-
-_OPERATORS: dict[Any, Callable[..., Any]] = {
-    operator.add: _binary("Add"),
-    operator.sub: _binary("Sub"),
-    operator.mul: _binary("Mul"),
-    operator.truediv: _binary("Div"),
-    operator.getitem: lambda _, values, index: values[index],
-    torch.sigmoid: _unary("Sigmoid"),
-    torch.sqrt: _unary("Sqrt"),
-    torch.rsqrt: _Lowering.rsqrt,
-    F.relu: _unary("Relu"),
-    F.leaky_relu: lambda g, x, negative_slope, **_: g.emit("LeakyRelu", x, alpha=negative_slope),
-    torch.cat: lambda g, values, axis=0: g.emit("Concat", *values, axis=axis),
-    spatial_statistics: _Lowering.statistics,
-    "chunk": _Lowering.split,
-    "index_select": lambda g, x, axis, index: g.emit("Gather", x, index, axis=axis),
+_OPERATORS: dict[Any, _Rule] = {
+    operator.add: _named("Add"),
+    operator.sub: _named("Sub"),
+    operator.mul: _named("Mul"),
+    operator.truediv: _named("Div"),
+    operator.getitem: lambda _, a, __: a[0][a[1]],
+    torch.sigmoid: _named("Sigmoid"),
+    torch.sqrt: _named("Sqrt"),
+    torch.rsqrt: lambda g, a, _: g.emit("Reciprocal", g.emit("Sqrt", a[0])),
+    F.relu: lambda g, a, _: g.emit("Relu", a[0]),
+    F.leaky_relu: lambda g, a, k: g.emit("LeakyRelu", a[0], alpha=k["negative_slope"]),
+    torch.cat: lambda g, a, _: g.emit("Concat", *a[0], axis=a[1]),
+    spatial_statistics: lambda g, a, _: g.statistics(a[0]),
+    "chunk": lambda g, a, _: g.split(a[0], a[1], a[2]),
+    "index_select": lambda g, a, _: g.emit("Gather", a[0], a[2], axis=a[1]),
 }

@@ -1,0 +1,1 @@
+"""The networks: one file an architecture, one of specs, and the registry."""

@@ -9,6 +9,10 @@ layout is that of the authors' released weights, which load here and give the pu
 This is the form that is trained and read; `deploy()` gives the rewritten form that is run.
 """
 
+# torch's own annotations are partial.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -79,8 +83,7 @@ class ShuffleAttention(nn.Module):
             _per_channel(self.channel_weight) * mean + _per_channel(self.channel_bias)
         )
         spatial = spatial * torch.sigmoid(
-            _per_channel(self.spatial_weight) * self.norm(spatial)
-            + _per_channel(self.spatial_bias)
+            _per_channel(self.spatial_weight) * self.norm(spatial) + _per_channel(self.spatial_bias)
         )
         return channel_shuffle(torch.cat((channel, spatial), 1).reshape(n, c, h, w), 2)
 

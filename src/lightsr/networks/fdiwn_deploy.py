@@ -8,7 +8,13 @@ convolution at the end is multiplied into the tail. The one at the start stays, 
 padding of the convolution behind it comes after the shift.
 """
 
+# torch's own annotations are partial.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +54,7 @@ class DeployedFDIWN(nn.Module):
         self.skip_before_shift = network.skip_before_shift
         self.subtract_mean = _scaled(network.subtract_mean, 255, bias=False)
         self.head = _copy(network.head)
-        self.groups = nn.ModuleList(DeployedFSWG(group) for group in network.groups)
+        self.groups = nn.ModuleList(DeployedFSWG(cast(FSWG, group)) for group in network.groups)
         self.main1 = _copy(network.main1)
         self.skip1 = (
             _scaled(network.skip1, 255, bias=False)
@@ -304,7 +310,7 @@ def _scaled(conv: nn.Conv2d, factor: float | Tensor, *, bias: bool = True) -> nn
         conv.in_channels,
         conv.out_channels,
         (conv.kernel_size[0], conv.kernel_size[1]),
-        padding=conv.padding,
+        padding=(conv.kernel_size[0] // 2, conv.kernel_size[1] // 2),
         groups=conv.groups,
         bias=conv.bias is not None,
     ).to(conv.weight)

@@ -1,5 +1,9 @@
 """Layers that more than one network uses."""
 
+# torch's own annotations are partial.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import torch

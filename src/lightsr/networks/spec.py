@@ -55,7 +55,7 @@ class NetworkSpec:
     year: int
     scales: tuple[int, ...]
     implementation: str
-    """Import path of the class, "package.module:Class". It is called as `Class(scale, **arguments)`."""
+    """Import path of its builder, "package.module:name", called as `name(scale, **arguments)`."""
     input_convention: str
     """What the network sees inside, in words; outside it is always RGB in [0, 1]."""
     statistics: Statistics

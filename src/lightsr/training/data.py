@@ -5,6 +5,10 @@ arrays in the cache folder. The patches of iteration i depend on the seed and on
 run that is stopped and resumed sees the same patches as one that was not.
 """
 
+# torch's own annotations are partial.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import hashlib

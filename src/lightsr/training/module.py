@@ -1,11 +1,15 @@
 """The training step: L1 between the network's output and HR, as the paper's section 4.1."""
 
+# torch's own annotations are partial.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import copy
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -33,7 +37,7 @@ class SuperResolution(lightning.LightningModule):
         """The network that is validated and kept."""
         return self.average if self.average is not None else self.network
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Return the loss of a batch, on the scale of 0..255."""
         lr, hr = batch
         sr: Tensor = self.network(lr.contiguous(memory_format=torch.channels_last))
@@ -46,15 +50,16 @@ class SuperResolution(lightning.LightningModule):
         self.log("loss", loss)
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         """Move the average towards the new weights."""
         if self.average is None:
             return
         # An early average would remember the start for long: its window grows with the run.
         decay = min(self.recipe.optimiser.ema, (1 + self.global_step) / (10 + self.global_step))
         with torch.no_grad():
-            averages = list(self.average.parameters())
-            torch._foreach_lerp_(averages, list(self.network.parameters()), 1 - decay)
+            weights = self.network.parameters()
+            for average, weight in zip(self.average.parameters(), weights, strict=True):
+                average.lerp_(weight, 1 - decay)
 
     def configure_optimizers(self) -> Any:
         """Adam (0.9, 0.999) with the recipe's schedule, stepped every iteration."""
@@ -92,7 +97,7 @@ def started_network(recipe: Recipe) -> nn.Module:
         start()
     elif recipe.start != "default":
         _warm_start(network, Path(recipe.start).expanduser())
-    return network.to(memory_format=torch.channels_last)
+    return cast("Any", network).to(memory_format=torch.channels_last)
 
 
 def _warm_start(network: nn.Module, path: Path) -> None:

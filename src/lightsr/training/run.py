@@ -1,10 +1,14 @@
 """A training run in its folder: started, measured, stopped, resumed, finished.
 
-    recipe.yaml            the resolved recipe
-    last.ckpt              everything needed to go on
-    log.csv                iteration, loss, seconds, and the PSNR measured now and then
-    weights.safetensors    the weights of the last measurement, in lightsr's format
+recipe.yaml            the resolved recipe
+last.ckpt              everything needed to go on
+log.csv                iteration, loss, seconds, and the PSNR measured now and then
+weights.safetensors    the weights of the last measurement, in lightsr's format
 """
+
+# torch's own annotations are partial.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
 
@@ -80,7 +84,12 @@ class _Keeper(Callback):
         self.since = time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: lightning.Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,  # noqa: ARG002 - Lightning passes it by name
+        batch_idx: int,  # noqa: ARG002
     ) -> None:
         step, recipe = trainer.global_step, self.recipe
         self.losses.append(float(outputs["loss"]))
