@@ -50,8 +50,12 @@ class SuperResolution(lightning.LightningModule):
         self.log("loss", loss)
         return loss
 
-    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-        """Move the average towards the new weights."""
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Move the weights, then the average towards them.
+
+        Here and not at the batch's end, because checkpoints are written there.
+        """
+        super().optimizer_step(*args, **kwargs)
         if self.average is None:
             return
         # An early average would remember the start for long: its window grows with the run.

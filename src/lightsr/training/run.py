@@ -140,6 +140,8 @@ def _fit(recipe: Recipe, folder: Path, checkpoint: Path | None) -> Path:
         first = int(torch.load(checkpoint, weights_only=True)["global_step"])
         log.info("going on from iteration %d", first)
     patches = Patches(pairs, recipe.data, recipe.scale, recipe.seed, first)
+    # It says nothing here that a user could act on; what it warns of is shown.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = lightning.Trainer(
         max_steps=recipe.iterations,
         accelerator="auto",
