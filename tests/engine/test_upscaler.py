@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -318,3 +320,52 @@ def test_a_width_takes_the_smallest_scale_that_covers_it(
     assert (up.scale, size) == (2, (10, 30))
     either.for_picture(small)
     assert made == [4, 2]
+
+
+_BOUNDED = """
+import re, sys
+from pathlib import Path
+import numpy as np
+from lightsr import Upscaler
+from lightsr.images.picture import Picture
+
+class Cheap:
+    name, network, device, precision, scale = "cheap", "none", "cpu", "fp32", 4
+    radius = None
+    def run(self, batch):
+        return batch.repeat(4, 2).repeat(4, 3)
+    def peak_bytes(self, batch, height, width):
+        return batch * height * width * 12 * 21
+    def free_bytes(self):
+        return None
+
+height, width, channels, memory = map(int, sys.argv[1:])
+array = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
+picture = Picture.from_array(array)
+rows = 0
+for band in Upscaler(backend=Cheap(), memory=memory).upscale_picture(picture):
+    rows += len(band)
+assert rows == 4 * height
+print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures as Linux does")
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "memory"),
+    [
+        (700, 4000, 3, 500),
+        pytest.param(5500, 7300, 3, 1000, marks=pytest.mark.slow),
+        pytest.param(5500, 7300, 4, 1500, marks=pytest.mark.slow),
+    ],
+)
+def test_large_pictures_keep_to_the_memory_given(
+    height: int, width: int, channels: int, memory: int
+) -> None:
+    """Peak of a process, Python and the picture included; whole, it would take several times it."""
+    command = [sys.executable, "-c", _BOUNDED, *map(str, (height, width, channels))]
+    result = subprocess.run(
+        [*command, str(memory * 2**20)], check=True, capture_output=True, text=True
+    )
+    assert "does not fit into" in result.stderr
+    assert int(result.stdout) / 1024 < memory

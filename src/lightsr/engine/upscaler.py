@@ -23,6 +23,7 @@ from lightsr.errors import LightsrError, UserError
 from lightsr.images.alpha import fill_transparent
 from lightsr.images.picture import Picture
 from lightsr.images.resize import RowResizer
+from lightsr.images.rowstore import IN_MEMORY
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -224,7 +225,10 @@ class Upscaler:
         return self._memory - used_memory()
 
     def _peak(self, picture: Picture, tile: Size | None = None, count: int = 1) -> int:
-        """Return the bytes that `count` pictures take at most, in tiles of a size or whole."""
+        """Return the bytes that `count` pictures take at most, in tiles of a size or whole.
+
+        That is reading, enlarging, blending, and collecting the result as `write_picture` does.
+        """
         high, wide = tile or (picture.height, picture.width)
         channels = _channels(picture)
         peak = self._forward.peak_bytes(count, high, wide, channels)
@@ -232,7 +236,9 @@ class Upscaler:
         if wide < picture.width:
             strip = high * picture.width * self.scale**2 * channels * 4
             peak += strip + strip // 2  # and the rows it shares with the next, being blended
-        return peak + _BLOCK * 32
+        samples = count * picture.height * picture.width * self.scale**2 * channels
+        collected = min(samples * picture.dtype.itemsize, IN_MEMORY)
+        return peak + collected + _BLOCK * 32
 
 
 def _checked(tile: Any) -> Tile:
