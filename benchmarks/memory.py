@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def main() -> None:
 def measure(backend: str, network: str, scale: int) -> tuple[int, int]:
     """Return the constant and the bytes per LR pixel of a memory model."""
     with tempfile.TemporaryDirectory() as folder:
-        weights = _random_weights(Path(folder), backend, network, scale)
+        weights = random_weights(Path(folder), backend, network, scale)
         peaks = [
             (height * width, peak_in_new_process(backend, network, scale, weights, height, width))
             for height, width in SIZES
@@ -63,10 +64,14 @@ def peak_in_new_process(
     what = {"backend": backend, "network": network, "scale": scale, "weights": str(weights)}
     what |= {"height": height, "width": width}
     command = [sys.executable, __file__, "--one", json.dumps(what)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    # One thread: memory hardly depends on their number, and torch's crawl on cores in use.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return int(result.stdout)
 
 
-def _random_weights(folder: Path, backend: str, network: str, scale: int) -> Path:
+def random_weights(folder: Path, backend: str, network: str, scale: int) -> Path:
+    """Write a file of weights that the backend can run into a folder."""
     from lightsr.networks.build import create_network
 
     module = create_network(network, scale)

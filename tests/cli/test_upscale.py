@@ -74,6 +74,16 @@ def test_a_file_lands_beside_its_input(tmp_path: Path, nearest: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [source.name, target.name]
 
 
+def test_names_of_any_length_and_content(tmp_path: Path, nearest: Path) -> None:
+    names = [f"{'ä' * 125}.png", "-x.png", "two\nlines.png", "a[1].png"]
+    for name in names:
+        _picture(tmp_path / name)
+    result = _run("upscale", "--weights", nearest, "--", *names, cwd=tmp_path)
+    assert (result.returncode, len(_lines(result))) == (0, 4)
+    made = {path.name for path in tmp_path.iterdir()} - set(names)
+    assert made == {f"{'ä' * 124}_x2.png", "-x_x2.png", "two\nlines_x2.png", "a[1]_x2.png"}
+
+
 def test_a_pipe_carries_nothing_but_the_picture(tmp_path: Path, nearest: Path) -> None:
     source = tmp_path / "a.jpg"
     _picture(source, (9, 5))
@@ -193,6 +203,8 @@ def corner(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("a.png --model fdiwn --scale 2 --weights weights.pth", ["weights.pth", "system"]),
         ("a.png --widht 3", ["no such option: --widht"]),
         ("", ["missing argument 'INPUT...'"]),
+        ("a.png --output=", ["empty name"]),
+        ("a.png --weights=", ["empty name"]),
     ],
 )
 def test_mistakes(
@@ -234,6 +246,14 @@ def test_full_and_closed_outputs(tmp_path: Path, nearest: Path) -> None:
     assert _lines(result) == [
         "lightsr: standard output cannot be written to: No space left on device"
     ]
+    for closed in ("<&-", ">&-", "2>&-"):
+        words = f'"$@" -o "out{closed}.png" {closed}'
+        command = ["sh", "-c", words, "sh", sys.executable, "-m", "lightsr", "upscale", "a.png"]
+        result = subprocess.run(
+            [*command, "--weights", nearest], cwd=tmp_path, capture_output=True, timeout=120
+        )
+        assert (result.returncode, result.stdout) == (0, b""), closed
+        assert Image.open(tmp_path / f"out{closed}.png").size == (80, 80)
     reading, writing = os.pipe()
     os.close(reading)
     result = _run(*arguments, cwd=tmp_path, capture_output=False, stdout=writing, stderr=-1)

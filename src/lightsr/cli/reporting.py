@@ -26,6 +26,7 @@ class _Terminated(BaseException):
 
 def run_guarded(find_call: Callable[[], Callable[[], int | None] | int | None]) -> int:
     """Find out what to call, call it, and return its exit status; report whatever is raised."""
+    _open_closed_streams()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         found = find_call()
@@ -64,10 +65,21 @@ def say(message: object) -> None:
 def print_line(text: str) -> None:
     """Print `text` on standard error as one line, whatever a file name in it may hold."""
     with contextlib.suppress(OSError, ValueError):
-        line = "".join(c if c.isprintable() else " " for c in text)
         # Names that are no text come as lone surrogates, which no encoding takes.
-        sys.stderr.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
+        encodable = text.encode("utf-8", "backslashreplace").decode()
+        line = "".join(c if c.isprintable() else " " for c in encodable)
+        sys.stderr.write(line + "\n")
         sys.stderr.flush()
+
+
+def _open_closed_streams() -> None:
+    """Put the null device where the process was started with a standard stream closed.
+
+    The next file to be opened would take its place, and get what is printed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - stays open
 
 
 def _report_unexpected(error: Exception) -> int:

@@ -13,6 +13,8 @@ from lightsr.images.formats import FORMATS, output_format
 
 PIPE = "-"
 """Standard input as an input, standard output as an output."""
+_LONGEST_NAME = 255
+"""Bytes of a file's name, on nearly every file system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ def plan_jobs(
     written, an existing output of a single job, two results of the same name, a result in the
     place of an input, and a folder that cannot be written to.
     """
+    if "" in inputs or output == "":
+        raise UserError("an input or output has an empty name")
     if format is not None:
         output_format(None, format, "png")
     if PIPE in inputs:
@@ -152,11 +156,18 @@ def _require_agreement(target: Path, format: str | None) -> None:
 def _beside(found: _Found, suffix: str, format: str | None) -> Path:
     inner = found.inner_as(format)
     if found.folder is None:
-        return found.path.with_name(inner.stem + suffix + inner.suffix)
+        return found.path.with_name(_short_enough(inner.stem, suffix + inner.suffix))
     folder = found.folder
     if folder.name in ("", ".."):  # "." or "/" or "..", whose name stands in no path
         folder = folder.resolve()
     return folder.with_name(folder.name + suffix) / inner
+
+
+def _short_enough(stem: str, end: str) -> str:
+    """Return `stem` + `end`, with as much of the stem as file systems take."""
+    while len(os.fsencode(stem + end)) > _LONGEST_NAME and len(stem) > 1:
+        stem = stem[:-1]
+    return stem + end
 
 
 def _into(folder: Path, found: list[_Found], format: str | None) -> list[Job]:
@@ -186,7 +197,7 @@ def _key(path: Path | None) -> str:
 
 
 def _exists(path: Path | None) -> bool:
-    return path is not None and path.exists()
+    return path is not None and os.path.lexists(path)
 
 
 def _existing(path: Path | None) -> PictureError:

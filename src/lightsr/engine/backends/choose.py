@@ -46,6 +46,8 @@ class Choice:
         _require("precision", self.precision, PRECISIONS)
         if self.model is not None:
             network_spec(self.model)
+        if self.weights == "":
+            raise WeightsError("the weights have an empty name; give a tag or a file")
         if self.backend == "openvino":
             raise BackendError("the openvino backend is not in this version; use onnxruntime")
 

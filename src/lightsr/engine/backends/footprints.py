@@ -5,7 +5,12 @@ from __future__ import annotations
 from lightsr.engine.backends.base import MemoryModel
 
 _MEASURED: dict[tuple[str, str, int], MemoryModel] = {
-    ("onnxruntime", "fdiwn", 4): MemoryModel(40_000_000, 3_000),
+    ("onnxruntime", "fdiwn", 2): MemoryModel(2_000_000, 2_498),
+    ("onnxruntime", "fdiwn", 3): MemoryModel(1_000_000, 2_548),
+    ("onnxruntime", "fdiwn", 4): MemoryModel(5_000_000, 2_403),
+    ("onnxruntime", "fdiwn-m", 2): MemoryModel(4_000_000, 2_235),
+    ("onnxruntime", "fdiwn-m", 3): MemoryModel(3_000_000, 2_509),
+    ("onnxruntime", "fdiwn-m", 4): MemoryModel(7_000_000, 2_303),
 }
 
 

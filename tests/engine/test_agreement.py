@@ -1,0 +1,104 @@
+"""The real networks: both backends give the same picture, in the memory that was foretold."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import lightsr
+from lightsr.engine.backends.footprints import footprint
+from lightsr.errors import BackendError, WeightsError
+from lightsr.networks.registry import list_networks, network_spec
+from lightsr.weights.catalogue import Shipped, shipped
+
+torch = pytest.importorskip("torch")
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = sorted((ROOT / "samples").glob("*.png"))
+
+
+def _differ(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """FDIWN-M x2 as safetensors, and as a graph, with random weights."""
+    from lightsr.export.onnx import export_onnx
+    from lightsr.weights.create import create_network
+    from lightsr.weights.files import save_tensors
+
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    network = create_network("fdiwn-m", 2, None)
+    tensors = {name: value.numpy() for name, value in network.state_dict().items()}
+    save_tensors(folder / "w.safetensors", tensors, {"network": "fdiwn-m", "scale": "2"})
+    export_onnx(network, folder / "w.onnx", name="fdiwn-m", scale=2)
+    return folder / "w.safetensors", folder / "w.onnx"
+
+
+def test_files_of_tensors_run_in_torch_and_agree_with_the_graph(
+    random_weights: tuple[Path, Path],
+) -> None:
+    tensors, graph = random_weights
+    in_torch = lightsr.Upscaler(scale=None, weights=tensors)
+    in_onnxruntime = lightsr.Upscaler(scale=None, weights=graph)
+    backend = in_torch.backend
+    assert (backend.name, backend.network, backend.scale) == ("torch", "fdiwn-m", 2)
+    assert backend.radius is None
+    picture = np.asarray(Image.open(SAMPLES[0]).convert("RGB"))[:33, :40]
+    assert _differ(in_torch(picture), in_onnxruntime(picture)) <= 1
+    for device in ("cuda", "mps"):
+        if device not in {str(torch.accelerator.current_accelerator())}:
+            with pytest.raises(BackendError, match=f"no {device} device"):
+                lightsr.Upscaler(scale=2, weights=tensors, device=device)
+
+
+def test_tensors_of_another_network_are_refused(random_weights: tuple[Path, Path]) -> None:
+    tensors, _ = random_weights
+    for model, scale in (("fdiwn", 2), ("fdiwn-m", 4)):
+        with pytest.raises(WeightsError, match=r"w\.safetensors"):
+            lightsr.Upscaler(model, scale, weights=tensors)
+
+
+@pytest.mark.parametrize("entry", shipped(), ids=lambda entry: entry.name)
+def test_shipped_weights_agree_on_a_corner_of_every_sample(entry: Shipped) -> None:
+    _compare(entry, 48)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", shipped(), ids=lambda entry: entry.name)
+def test_shipped_weights_agree_on_every_sample(entry: Shipped) -> None:
+    _compare(entry, 10_000)
+
+
+def _compare(entry: Shipped, longest: int) -> None:
+    options: dict[str, Any] = {"weights": entry.tag, "tile": "off"}
+    in_torch = lightsr.Upscaler(entry.network, entry.scale, backend="torch", **options)
+    by_default = lightsr.Upscaler(entry.network, entry.scale, **options)
+    assert by_default.backend.name == "onnxruntime"
+    for path in SAMPLES:
+        picture = np.asarray(Image.open(path).convert("RGB"))[:longest, :longest]
+        assert _differ(in_torch(picture), by_default(picture)) <= 1, path
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux counts it")
+@pytest.mark.parametrize("backend", ["onnxruntime", "torch"])
+@pytest.mark.parametrize(
+    ("network", "scale"), [(n, s) for n in list_networks() for s in network_spec(n).scales]
+)
+def test_memory_models_hold(backend: str, network: str, scale: int, tmp_path: Path) -> None:
+    """At a size that was not measured, the peak is below the model's and not far below."""
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "memory.py"))
+    weights = benchmark["random_weights"](tmp_path, backend, network, scale)
+    peak = benchmark["peak_in_new_process"](backend, network, scale, weights, 160, 256)
+    foretold = footprint(backend, network, scale).bytes(1, 160, 256)
+    assert 0.6 * foretold <= peak <= foretold
