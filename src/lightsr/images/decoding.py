@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lightsr.images import exif
 from lightsr.images.containers.facts import UnreadableError
 from lightsr.images.formats import FORMATS
-from lightsr.images.vips import DTYPES, VipsError, VipsImage, field, load, reason, strips
+from lightsr.images.vips import DTYPES, VIPS_ERRORS, VipsImage, field, load, reason, strips
 
 _PLAIN = ("b-w", "grey16", "srgb", "rgb16", "rgb", "scrgb", "multiband")
 """libvips's names for grey and RGB, whose samples are taken as they are."""
@@ -65,7 +65,7 @@ def decode(format_name: str, source: Path | bytes) -> Decoded:
             maybe_grey=converted.bands >= 3
             and (not FORMATS[format_name].grey or bool(field(image, "palette"))),
         )
-    except VipsError as error:
+    except VIPS_ERRORS as error:
         raise _explained(format_name, error) from None
 
 
@@ -104,7 +104,7 @@ def _samples(format_name: str, image: VipsImage, bits: int | None) -> Iterator[N
     try:
         for rows in strips(image):
             yield rows if table is None or bits is None else table[rows >> (16 - bits)]
-    except VipsError as error:
+    except VIPS_ERRORS as error:
         raise _explained(format_name, error) from None
 
 
@@ -135,4 +135,6 @@ def _explained(format_name: str, error: Exception) -> UnreadableError:
             f"is HEIC, which the installed libvips cannot decode ({reason(error)}); save it as"
             f" JPEG, PNG or AVIF first"
         )
-    return UnreadableError(f"is damaged or cut short ({reason(error)})")
+    return UnreadableError(
+        f"cannot be decoded: it is damaged, cut short, or of an unusual kind ({reason(error)})"
+    )

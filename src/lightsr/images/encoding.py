@@ -14,12 +14,15 @@ from lightsr.images.containers import heif, jpeg, png, tiff, webp
 from lightsr.images.formats import Format
 from lightsr.images.picture import Metadata
 from lightsr.images.rowstore import RowStore
-from lightsr.images.vips import VipsError, VipsImage, image_in, image_of, vips
+from lightsr.images.vips import VIPS_ERRORS, VipsImage, image_of, on_progress, vips
 
 _T = TypeVar("_T")
 _AVIF_BITS = 12
 _LARGE = 3_900_000_000
 """Bytes of samples from which a TIFF file might not fit into 32-bit offsets."""
+_OPTIMIZED = 50_000_000
+"""Pixels up to which JPEG's tables are fitted to the picture: that saves 5 %, but holds twice the
+picture's samples in memory."""
 _ASSUMED = 72 / 25.4
 _SPACES = {
     ("uint8", 1): "b-w",
@@ -74,12 +77,12 @@ def converted(rows: NDArray[Any], settings: Settings) -> NDArray[Any]:
 def encode(store: RowStore, settings: Settings, file: BinaryIO) -> None:
     """Encode a full row store into an empty file, open for reading and writing.
 
-    Raises `OSError` for what the file refuses, `VipsError` for what the encoder does. Ctrl-C
+    Raises `OSError` for what the file refuses, `VIPS_ERRORS` for what the encoder does. Ctrl-C
     stops the encoder at once.
     """
-    path = store.path()
-    image = image_of(store.samples()) if path is None else image_in(path, store.shape, store.dtype)
-    image = _labelled(image, settings)
+    image = _labelled(image_of(store.samples()), settings)
+    # Savers go from top to bottom; half a percent behind, nothing is needed any more.
+    on_progress(image, lambda share: store.forget(max(0, int((share - 0.005) * store.shape[0]))))
     _interruptibly(image, lambda: _SAVERS[settings.format.name](image, settings, file))
 
 
@@ -171,7 +174,7 @@ class _Output:
     def save(self, saver: Callable[..., Any], **options: Any) -> None:
         try:
             saver(self.target, **options)
-        except VipsError:
+        except VIPS_ERRORS:
             if self.error is None:
                 raise
         if self.error is not None:
@@ -194,7 +197,7 @@ def _save_jpg(image: VipsImage, settings: Settings, file: BinaryIO) -> None:
         image.jpegsave_target,
         Q=settings.quality,
         subsample_mode="off",
-        optimize_coding=True,
+        optimize_coding=image.width * image.height <= _OPTIMIZED,
         keep=keep,
     )
 
@@ -235,6 +238,8 @@ def _save_avif(image: VipsImage, settings: Settings, file: BinaryIO) -> None:
         Q=settings.quality,
         lossless=settings.quality == 100,
         bitdepth=8 if settings.dtype == np.uint8 else _AVIF_BITS,
+        # A fifth of the time of the next step, for 9 % more bytes at equal quality.
+        effort=3,
         subsample_mode="off",
         keep="icc:xmp",
     )

@@ -23,7 +23,7 @@ from lightsr.images.containers.directories import (
 )
 from lightsr.images.containers.facts import UnreadableError
 
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
 _IMAGE_WIDTH, _IMAGE_LENGTH = 0x0100, 0x0101
 _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
 _THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202
@@ -60,7 +60,7 @@ def orientation(block: bytes | None) -> int:
         entries, _ = read_directory(stream, layout, start)
     except UnreadableError:
         return 1
-    value = entries[_ORIENTATION].numbers(layout.order) if _ORIENTATION in entries else ()
+    value = entries[ORIENTATION].numbers(layout.order) if ORIENTATION in entries else ()
     return value[0] if value and 1 <= value[0] <= 8 else 1
 
 
@@ -76,7 +76,7 @@ def corrected(block: bytes, width: int, height: int) -> bytes | None:
     try:
         (first,) = struct.unpack_from(order + "I", data, 4)
         places, following = _places(data, order, first)
-        _set_numbers(data, order, places, {_ORIENTATION: 1, **sizes})
+        _set_numbers(data, order, places, {ORIENTATION: 1, **sizes})
         if EXIF_POINTER in places:
             (start,) = struct.unpack_from(order + "I", data, places[EXIF_POINTER] + 8)
             _set_numbers(data, order, _places(data, order, start)[0], sizes)
@@ -202,10 +202,13 @@ _XMP_NUMBERS = {
     b"exif:PixelYDimension": 1,
     b"tiff:Orientation": 2,
 }
+# Bounded repetitions: packets may be megabytes of blanks, which must not cost quadratic time.
 _XMP_NUMBER = re.compile(
-    rb"(<?)(" + b"|".join(_XMP_NUMBERS) + rb")(\s*=\s*[\"']|>)\s*\d+\s*(?=[\"']|</)"
+    rb"(<?)("
+    + b"|".join(_XMP_NUMBERS)
+    + rb")(\s{0,9}=\s{0,9}[\"']|>)\s{0,9}\d{1,19}\s{0,9}(?=[\"']|</)"
 )
-_XMP_EXTENSION = re.compile(rb"\s+xmpNote:HasExtendedXMP\s*=\s*([\"'])[0-9A-Fa-f]*\1")
+_XMP_EXTENSION = re.compile(rb"\s?xmpNote:HasExtendedXMP\s{0,9}=\s{0,9}([\"'])[0-9A-Fa-f]{0,64}\1")
 
 
 def corrected_xmp(block: bytes, width: int, height: int) -> bytes:

@@ -48,6 +48,8 @@ def from_pil(image: Image, *, source: str = "the PIL image") -> Picture:
     info = cast("dict[str, Any]", image.info)
     block = exif.stripped(info.get("exif"))
     dots = info.get("dpi")
+    if dots and image.getexif().get(exif.ORIENTATION, 1) >= 5:
+        dots = (dots[1], dots[0])
     metadata = Metadata(
         icc=None if image.mode == "CMYK" else info.get("icc_profile"),
         exif=None if block is None else exif.corrected(block, width, height),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lightsr.errors import PictureError
 from lightsr.images import exif
 from lightsr.images.bitmaps import decode_bmp
-from lightsr.images.containers import bmp, heif, png, tiff
+from lightsr.images.containers import bmp, gif, heif, png, tiff
 from lightsr.images.containers.facts import Facts, UnreadableError, require_pixels
 from lightsr.images.decoding import Decoded, decode
 from lightsr.images.formats import FORMATS, Format, sniff, stranger
@@ -28,6 +28,7 @@ _INSPECTORS = {
     "avif": heif.inspect,
     "heic": heif.inspect,
     "bmp": bmp.inspect,
+    "gif": gif.inspect,
 }
 
 

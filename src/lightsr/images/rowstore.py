@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 from pathlib import Path
@@ -41,6 +42,7 @@ class RowStore:
         self._filled = 0
         self._array: NDArray[Any] | None = None
         self._file: IO[bytes] | None = None
+        self._mapping: mmap.mmap | None = None
         if height * row[0] * row[1] * dtype.itemsize <= IN_MEMORY:
             self._array = np.empty(self.shape, dtype)
         else:
@@ -76,19 +78,16 @@ class RowStore:
             return view
         assert self._file is not None
         self._file.flush()
-        return np.memmap(self._file, self.dtype, "r", shape=self.shape)
+        self._mapping = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.frombuffer(self._mapping, self.dtype).reshape(self.shape)
 
-    def path(self) -> Path | None:
-        """Return a path that opens the file of all rows while the store is open.
-
-        None where they are in memory, or the system gives open files no path.
-        """
-        self._require_all()
-        if self._file is None:
-            return None
-        self._file.flush()
-        path = Path(f"/dev/fd/{self._file.fileno()}")
-        return path if path.exists() else None
+    def forget(self, rows: int) -> None:
+        """Say that the first rows have been used: their memory is free, they stay on disk."""
+        if self._mapping is not None and hasattr(self._mapping, "madvise"):
+            used = rows * self.shape[1] * self.shape[2] * self.dtype.itemsize
+            whole = used // mmap.PAGESIZE * mmap.PAGESIZE
+            if whole:
+                self._mapping.madvise(mmap.MADV_DONTNEED, 0, whole)
 
     def _require_all(self) -> None:
         if self._filled != self.shape[0]:

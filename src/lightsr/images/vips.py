@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 vips: Any = pyvips
 VipsImage = Any
-VipsError: type[Exception] = pyvips.Error
+VIPS_ERRORS: tuple[type[Exception], ...] = (pyvips.Error, UnicodeDecodeError)
+"""What pyvips raises when libvips fails; the second where libvips quotes bytes of a damaged file,
+which pyvips takes for UTF-8."""
 
 # libvips would keep the last operations and their pixels for reuse; here every picture is
 # opened once.
@@ -26,7 +28,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 """Sample types by libvips's name."""
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
-_STRIP_BYTES = 4 << 20
+_STRIP_BYTES = 1 << 20
 _NOISE = ("unable to", "source: bad seek", "system error")
 _LOADERS = {
     "png": "pngload_source",
@@ -42,16 +44,22 @@ its riskier ones (SVG, PDF, ImageMagick, ...) are out of reach however a file is
 
 
 def reason(error: Exception) -> str:
-    """Return what libvips says went wrong, as one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(_NOISE)]
-    return next(iter(telling or lines), "unknown error")
+    """Return what libvips says went wrong, as one line; where it does not say, that."""
+    if isinstance(error, UnicodeDecodeError):
+        said = error.object.decode("ascii", "replace")
+        # pyvips has stumbled before it emptied libvips's list of errors.
+        vips.vips_lib.vips_error_clear()
+    else:
+        said = str(error)
+    lines = (line.strip() for line in said.splitlines())
+    telling = (line for line in lines if line and not line.startswith(_NOISE))
+    return next(telling, "libvips gives no reason")
 
 
 def load(format_name: str, source: Path | bytes) -> VipsImage:
     """Open a picture of a known format for decoding once from top to bottom.
 
-    Pixels are decoded when they are asked for. Raises `VipsError`, here and then; a file that is
+    Pixels are decoded when they are asked for. Raises `VIPS_ERRORS`, here and then; a file that is
     cut short or seriously damaged is an error, never a picture that ends in grey.
     """
     opened = (
@@ -86,8 +94,11 @@ def image_of(samples: NDArray[Any]) -> VipsImage:
     return vips.Image.new_from_memory(samples.data, width, height, bands, name)
 
 
-def image_in(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> VipsImage:
-    """Return an image over a file of raw samples, of which little is in memory at a time."""
-    height, width, bands = shape
-    name = os.fsencode(path)
-    return vips.Image.rawload(name, width, height, bands, format=_NAMES[dtype])
+def on_progress(image: VipsImage, tell: Callable[[float], None]) -> None:
+    """Have `tell` called with the share of the image, 0 to 1, that a saver has taken."""
+
+    def evaluated(_: Any, progress: Any) -> None:
+        tell(progress.npels / progress.tpels)
+
+    image.set_progress(True)
+    image.signal_connect("eval", evaluated)

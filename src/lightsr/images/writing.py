@@ -22,7 +22,7 @@ from lightsr.images.encoding import Settings, converted, encode, sample_type
 from lightsr.images.formats import Format, output_format
 from lightsr.images.picture import Picture
 from lightsr.images.rowstore import RowStore
-from lightsr.images.vips import VipsError, reason
+from lightsr.images.vips import VIPS_ERRORS, reason
 
 TEMPORARY_PREFIX = ".lightsr-"
 """How the names of files begin that are being written beside their target."""
@@ -65,7 +65,7 @@ def check_target(
 
 
 def _check_place(target: Path, like: Picture, overwrite: bool) -> None:
-    if os.path.lexists(target):
+    if _exists(target):
         if target.is_dir():
             raise PictureError(f"{target} is a folder; name a file in it")
         if like.path is not None and target.exists() and target.samefile(like.path):
@@ -81,6 +81,15 @@ def _check_place(target: Path, like: Picture, overwrite: bool) -> None:
         raise PictureError(f"{target} cannot be written: {folder} is no folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PictureError(f"{target} cannot be written: no permission to write in {folder}")
+
+
+def _exists(target: Path) -> bool:
+    """Return whether there is something of that name; names that cannot be raise `OSError`."""
+    try:
+        target.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _final(target: Path) -> Path:
@@ -144,7 +153,7 @@ def write_picture(
         raise PictureError(f"{name} has come into being meanwhile; it is left alone") from error
     except OSError as error:
         raise _refusal(Path(name), error) from error
-    except VipsError as error:
+    except VIPS_ERRORS as error:
         raise PictureError(f"{name} cannot be encoded ({reason(error)})") from error
 
 
@@ -229,7 +238,7 @@ def _name(temporary: Path, target: Path) -> None:
         raise
     except OSError:
         # No hard links here; the remaining way cannot tell a file made in this very moment.
-        if os.path.lexists(target):
+        if _exists(target):
             raise FileExistsError(target) from None
         temporary.replace(target)
 

@@ -90,9 +90,10 @@ def read_header(stream: BinaryIO) -> tuple[Layout, int]:
 def read_directory(stream: BinaryIO, layout: Layout, start: int) -> tuple[Directory, int]:
     """Return the directory at `start` and the offset of the next one (0: none).
 
-    Entries of unknown type are left out. Raises `UnreadableError` where it is cut short.
+    Entries of unknown type, and those whose values are not there, are left out. Raises
+    `UnreadableError` where the directory itself is cut short.
     """
-    stream.seek(start)
+    _seek(stream, start)
     (count,) = layout.count.unpack(_exactly(stream, layout.count.size))
     width = layout.entry.size + layout.offset.size
     if count * width > _LONGEST_VALUE:
@@ -107,10 +108,17 @@ def read_directory(stream: BinaryIO, layout: Layout, start: int) -> tuple[Direct
         if size > _LONGEST_VALUE or type_ not in _WIDTHS:
             continue
         if size > layout.offset.size:
-            stream.seek(layout.offset.unpack(value)[0])
-            value = _exactly(stream, size)
+            _seek(stream, layout.offset.unpack(value)[0])
+            value = stream.read(size)
+            if len(value) < size:
+                continue
         entries[tag] = Entry(type_, number, value[:size])
     return entries, following
+
+
+def _seek(stream: BinaryIO, place: int) -> None:
+    # Places beyond any file would not fit the system's offsets.
+    stream.seek(min(place, 1 << 42))
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:

@@ -16,7 +16,7 @@ from lightsr.images.containers.facts import (
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_METADATA_LIMIT = 64 << 20
+_METADATA_LIMIT = 16 << 20
 DEFLATE_RATIO = 1032
 """Deflate makes at most this many bytes of one."""
 

@@ -28,6 +28,7 @@ from lightsr.images.exif import (
 
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255
 _WIDTH, _LENGTH, _BITS, _COMPRESSION = 256, 257, 258, 259
+_PHOTOMETRIC, _LAB = 262, 8
 _STRIP_OFFSETS, _STRIP_LENGTHS = 273, 279
 _TILE_OFFSETS, _TILE_LENGTHS = 324, 325
 _ORIENTATION, _SAMPLES, _SAMPLE_FORMAT = 274, 277, 339
@@ -80,8 +81,11 @@ def _require_picture(first: Directory, layout: Layout) -> None:
     require_pixels(_number(first, layout, _WIDTH, 0), _number(first, layout, _LENGTH, 0))
     bits = _number(first, layout, _BITS, 1)
     kind = _number(first, layout, _SAMPLE_FORMAT, 1)
-    if bits > 32 or kind not in (1, 3) or (bits > 16 and kind == 1):
-        name = {2: "signed integer", 3: "floating-point", 5: "complex"}.get(kind, "integer")
+    if _number(first, layout, _PHOTOMETRIC, 1) == _LAB and kind == 2:
+        return
+    if bits > 32 or kind in (2, 5, 6) or (bits > 16 and kind != 3):
+        names = {2: "signed integer", 3: "floating-point", 5: "complex", 6: "complex"}
+        name = names.get(kind, "integer")
         raise UnreadableError(
             f"has {bits}-bit {name} samples; save it with 8 or 16 bits, or as 32-bit float"
         )
