@@ -312,3 +312,15 @@ def test_pillow_is_not_asked_for_what_it_guesses() -> None:
     width = limit // 100 + 1
     data = saved(Image.new("1", (width, 100)), "BMP")
     assert read_picture(data).width == width
+
+
+@pytest.mark.parametrize(("transfer", "kind"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_is_refused_rather_than_taken_for_what_it_is_not(transfer: int, kind: str) -> None:
+    avif = FORMATS["avif"]()
+    place = avif.index(b"nclx") + 6
+    message = refusal(avif[:place] + transfer.to_bytes(2, "big") + avif[place + 2 :])
+    assert message == f"is an HDR picture ({kind}); convert it to SDR first"
+    body = b"cICP" + bytes((9, transfer, 0, 1))
+    chunk = b"\0\0\0\4" + body + struct.pack(">I", zlib.crc32(body))
+    data = SMALL["png"]
+    assert "HDR" in refusal(data[:33] + chunk + data[33:])

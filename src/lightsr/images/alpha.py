@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Weighted = NDArray[np.float32]
 """(height, width, channels + 1): colours times weight, and the weight last."""
 
-_ROWS = 512
+_ROWS = 128
 """Even; rows that are worked on at a time at full size, to keep float copies small."""
 
 
@@ -32,17 +32,8 @@ def fill_transparent(samples: NDArray[Any]) -> NDArray[Any]:
     hidden = samples[..., -1] == 0
     if not hidden.any() or hidden.all():
         return samples
-    coarse = _filled(_half_of_samples(samples))
     result = samples.copy()
-    height, width = hidden.shape
-    for top in range(0, height, _ROWS):
-        bottom = min(top + _ROWS, height)
-        gaps = hidden[top:bottom]
-        if gaps.any():
-            colours = _doubled(coarse, top, bottom, width)[gaps]
-            if samples.dtype.kind == "u":
-                colours += np.float32(0.5)
-            result[top:bottom, :, :-1][gaps] = colours.astype(samples.dtype)
+    _fill_gaps(result[..., :-1], hidden, _filled(_half_of_samples(samples)))
     return result
 
 
@@ -68,29 +59,39 @@ def _halved(grid: Weighted) -> Weighted:
 
 
 def _filled(grid: Weighted) -> NDArray[np.float32]:
-    """Return colours for every place of a grid: its own mean, or what coarser grids know."""
-    weights = grid[..., -1:]
-    unknown = weights[..., 0] == 0
+    """Turn a grid into colours: its own means, and what coarser grids know where it has none."""
+    unknown = grid[..., -1] == 0
+    coarse = _filled(_halved(grid)) if unknown.any() else None
+    colours = grid[..., :-1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        colours = grid[..., :-1] / weights
-    if unknown.any():
-        coarse = _filled(_halved(grid))
-        height, width = unknown.shape
-        colours[unknown] = _doubled(coarse, 0, height, width)[unknown]
+        colours /= grid[..., -1:]
+    if coarse is not None:
+        _fill_gaps(colours, unknown, coarse)
     return colours
 
 
-def _doubled(coarse: NDArray[np.float32], top: int, bottom: int, width: int) -> NDArray[np.float32]:
-    """Rows top to bottom - 1 of a grid twice as fine, interpolated linearly."""
-    rows = _mixed(coarse, np.arange(top, bottom), 0)
-    return _mixed(rows, np.arange(width), 1)
+def _fill_gaps(colours: NDArray[Any], gaps: NDArray[np.bool_], coarse: NDArray[np.float32]) -> None:
+    """Put into the gaps of a grid what the next coarser one says, interpolated linearly."""
+    height, width = gaps.shape
+    for top in range(0, height, _ROWS):
+        bottom = min(top + _ROWS, height)
+        here = gaps[top:bottom]
+        if here.any():
+            # The cells that these rows lie in, and one more on either side.
+            cells = np.arange(top // 2 - 1, (bottom - 1) // 2 + 2).clip(0, len(coarse) - 1)
+            rows = _between(coarse[cells])[: bottom - top]
+            columns = np.pad(rows, ((0, 0), (1, 1), (0, 0)), "edge").swapaxes(0, 1)
+            known = _between(columns).swapaxes(0, 1)[:, :width][here]
+            if colours.dtype.kind == "u":
+                known += np.float32(0.5)
+            colours[top:bottom][here] = known.astype(colours.dtype)
 
 
-def _mixed(grid: NDArray[np.float32], fine: NDArray[Any], axis: int) -> NDArray[np.float32]:
-    """Three quarters of the cell that a fine place lies in, one quarter of the next nearest."""
-    cell = fine // 2
-    beside = np.clip(cell + np.where(fine % 2, 1, -1), 0, grid.shape[axis] - 1)
-    mixed = grid.take(cell, axis=axis)
-    mixed *= np.float32(0.75)
-    mixed += np.float32(0.25) * grid.take(beside, axis=axis)
-    return mixed
+def _between(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return two rows for each inner cell: three quarters of it, one quarter of its neighbour."""
+    cells = cells * np.float32(0.25)
+    own = cells[1:-1] * np.float32(3)
+    rows = np.empty((2 * len(own), *own.shape[1:]), np.float32)
+    np.add(own, cells[:-2], out=rows[::2])
+    np.add(own, cells[2:], out=rows[1::2])
+    return rows

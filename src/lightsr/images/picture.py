@@ -30,7 +30,7 @@ class Metadata:
     """Pixels per millimetre, across and down; None where the file gives none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A decoded picture, upright.
 

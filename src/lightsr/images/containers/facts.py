@@ -22,6 +22,17 @@ class Facts:
     """As EXIF counts, 1 to 8, where something other than EXIF tells it."""
 
 
+def require_usual_range(transfer: int) -> None:
+    """Raise `UnreadableError` for HDR, told by a code point of ITU-T H.273 for the transfer.
+
+    Its samples mean another light than those of every other picture, and lightsr's formats and
+    networks would take them for the usual ones.
+    """
+    kind = {16: "PQ", 18: "HLG"}.get(transfer)
+    if kind is not None:
+        raise UnreadableError(f"is an HDR picture ({kind}); convert it to SDR first")
+
+
 def require_pixels(width: int, height: int) -> None:
     """Raise `UnreadableError` for a picture without pixels."""
     if width < 1 or height < 1:

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from lightsr.images.containers.facts import Facts, UnreadableError
+from lightsr.images.containers.facts import Facts, UnreadableError, require_usual_range
 
-_MOVIE_LIMIT = 64 << 20
+_BOX_LIMIT = 64 << 20
 
 
 def inspect(stream: BinaryIO, size: int) -> Facts:
     """Look at the top-level boxes of a file of `size` bytes.
 
-    Raises `UnreadableError` where one reaches beyond the end.
+    Raises `UnreadableError` where one reaches beyond the end, and for HDR.
     """
     position, frames = 0, 1
     while position < size:
@@ -32,9 +32,13 @@ def inspect(stream: BinaryIO, size: int) -> Facts:
             length = int.from_bytes(head[8:16], "big")
         if length < 8 or position + length > size:
             raise UnreadableError(f"is cut short: it ends after {size:,} bytes, inside the picture")
-        if kind == b"moov" and length <= _MOVIE_LIMIT:
+        if kind in (b"moov", b"meta") and length <= _BOX_LIMIT:
             stream.seek(position)
-            frames = max(frames, _most_samples(stream.read(length)))
+            box = stream.read(length)
+            if kind == b"moov":
+                frames = max(frames, _most_samples(box))
+            else:
+                _require_usual_colours(box)
         position += length
     # Turning is a property of the picture here, which the decoder applies; EXIF's does not count.
     return Facts(frames=frames, orientation=1)
@@ -53,6 +57,14 @@ def _most_samples(movie: bytes) -> int:
         if movie[handler.body + 8 : handler.body + 12] in (b"pict", b"vide"):
             most = max(most, int.from_bytes(movie[sizes.body + 8 : sizes.body + 12], "big"))
     return most
+
+
+def _require_usual_colours(meta: bytes) -> None:
+    children = _inside(meta, _Box(b"meta", 0, 8, len(meta)), skip=4)
+    for properties in (box for box in children if box.kind == b"iprp"):
+        for box in _descend(meta, properties, (b"ipco",)):
+            if box.kind == b"colr" and meta[box.body : box.body + 4] == b"nclx":
+                require_usual_range(int.from_bytes(meta[box.body + 6 : box.body + 8], "big"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from lightsr.images.containers.facts import (
     UnreadableError,
     require_pixels,
     require_plausible,
+    require_usual_range,
 )
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -25,7 +26,7 @@ def inspect(stream: BinaryIO, size: int) -> Facts:
     """Walk the chunks of a PNG file of `size` bytes.
 
     Raises `UnreadableError` where a chunk or the end is missing, the picture has no pixels, or
-    its data cannot hold as many as it declares.
+    its data cannot hold as many as it declares, or it is HDR.
     """
     stream.seek(8)
     head = stream.read(25)
@@ -42,6 +43,8 @@ def inspect(stream: BinaryIO, size: int) -> Facts:
             data += length
         elif kind == b"acTL" and length >= 4:
             frames = int.from_bytes(stream.read(4), "big")
+        elif kind == b"cICP" and length == 4:
+            require_usual_range(stream.read(4)[1])
         elif kind == b"eXIf" and length <= _METADATA_LIMIT:
             exif = stream.read(length)
         elif kind in (b"iTXt", b"zTXt", b"tEXt") and length <= _METADATA_LIMIT:
