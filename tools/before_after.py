@@ -1,6 +1,6 @@
 """Make the picture in the README: a crop of a sample, bicubic beside the shipped FDIWN, x4.
 
-    python tools/before_after.py [-o docs/pictures/before-after.png]
+python tools/before_after.py [-o docs/pictures/before-after.png]
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ def model_card(
 ) -> str:
     """Return the card as Markdown."""
     spec = network_spec(recipe.network, recipe.scale)
+    warm = ", then the tensors of our x2 network that fit" if recipe.warm_start else ""
     published = spec.published[recipe.scale].psnr
     with (run / "log.csv").open(newline="", encoding="utf-8") as file:
         iterations = list(csv.DictReader(file))[-1]["iteration"]
@@ -102,7 +103,7 @@ Weights trained by lightsr from its own initialisation, in the form of {spec.pap
 
 - **Licence**: {LICENCE}.
 - **Data**: {trained_on}. LR by MATLAB's bicubic, {recipe.data.border} border.
-- **Recipe**: start "{recipe.start}", {recipe.data.batch} patches of {recipe.data.patch}x\
+- **Recipe**: start "{recipe.start}"{warm}, {recipe.data.batch} patches of {recipe.data.patch}x\
 {recipe.data.patch} LR pixels an iteration, L1, Adam, learning rate \
 {recipe.optimiser.learning_rate:g} ({recipe.optimiser.schedule}, {recipe.optimiser.warm_up} \
 iterations of warm-up), weights averaged with decay {recipe.optimiser.ema:g}, seed {recipe.seed}.

@@ -145,7 +145,7 @@ def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
 
 def test_warm_start_takes_what_fits(pictures: Path, tmp_path: Path) -> None:
     path = train(recipe_for(pictures, iterations=1), tmp_path / "x2")
-    wide = recipe_for(pictures, network="fdiwn-m", scale=4, start=str(path))
+    wide = recipe_for(pictures, network="fdiwn-m", scale=4, warm_start=path)
     own, taken = started_network(wide).state_dict(), weights(path)
     fits = [name for name in own if own[name].shape == taken[name].shape]
     assert "head.weight" in fits

@@ -99,8 +99,8 @@ def started_network(recipe: Recipe) -> nn.Module:
         if start is None:
             raise UserError(f"start: {recipe.network} has no bicubic path to start from")
         start()
-    elif recipe.start != "default":
-        _warm_start(network, Path(recipe.start).expanduser())
+    if recipe.warm_start is not None:
+        _warm_start(network, recipe.warm_start.expanduser())
     return cast("Any", network).to(memory_format=torch.channels_last)
 
 
@@ -113,5 +113,5 @@ def _warm_start(network: nn.Module, path: Path) -> None:
         if name in own and own[name].shape == value.shape
     }
     if not fitting:
-        raise UserError(f"start: {path} holds no tensor that fits this network")
+        raise UserError(f"warm_start: {path} holds no tensor that fits this network")
     network.load_state_dict(fitting, strict=False)

@@ -71,10 +71,12 @@ class Recipe(Strict):
     scale: Literal[2, 3, 4, 8]
     iterations: Positive = 1_000_000
     seed: int = 0
-    start: str = "default"
+    start: Literal["default", "bicubic"] = "default"
     """"default": the network's own initialisation. "bicubic": the same, its skip path set to
-    bicubic enlargement. Otherwise a weights file: every tensor whose name and shape agree is
-    taken from it (so a x2 network can start a x3 one)."""
+    bicubic enlargement."""
+    warm_start: Path | None = None
+    """A weights file to take tensors from where name and shape agree with this network's, over
+    what `start` gave (so a x2 network can start a x3 one)."""
     data: Data
     optimiser: Optimiser = Optimiser()
     validation: Validation = Validation()
