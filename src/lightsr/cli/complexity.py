@@ -65,7 +65,7 @@ def _print(counted: Complexity) -> None:
             ),
         ],
     )
-    typer.echo(f"The published multi-adds count: {spec.published_rule}.")
+    typer.echo(f"The published multi-adds count: {spec.published_accounting[scale].rule}.")
 
 
 def giga(count: int) -> str:

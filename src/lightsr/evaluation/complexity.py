@@ -43,9 +43,8 @@ class Complexity:
     @property
     def published_accounting(self) -> tuple[int, int]:
         """Parameters and multiply-adds counted by the rule that the published figures follow."""
-        width, height = self.lr_size
-        cost = self.spec.published_cost[self.scale]
-        return cost.parameters, cost.multi_adds(height, width)
+        accounting = self.spec.published_accounting[self.scale]
+        return accounting.parameters, accounting.multi_adds(*self.size, self.scale)
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `lightsr complexity --json` prints; counts are integers."""
@@ -72,7 +71,7 @@ class Complexity:
             "published_accounting": {
                 "parameters": parameters,
                 "multi_adds": multi_adds,
-                "rule": self.spec.published_rule,
+                "rule": self.spec.published_accounting[self.scale].rule,
             },
         }
 

@@ -8,10 +8,10 @@ one with its specs, and a line here.
 from __future__ import annotations
 
 from lightsr.errors import UserError, unknown_name
-from lightsr.networks.spec import Cost, NetworkSpec, Published
+from lightsr.networks.spec import Accounting, Cost, NetworkSpec, Published
 from lightsr.networks.specs import fdiwn
 
-__all__ = ["Cost", "NetworkSpec", "Published", "list_networks", "network_spec"]
+__all__ = ["Accounting", "Cost", "NetworkSpec", "Published", "list_networks", "network_spec"]
 
 _REGISTRY: dict[str, NetworkSpec] = {spec.name: spec for spec in (*fdiwn.SPECS,)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
 
@@ -27,6 +28,37 @@ class Cost:
     def multi_adds(self, height: int, width: int) -> int:
         """Return the multi-adds for one LR picture of `height` x `width` pixels."""
         return self.per_pixel * height * width + self.per_picture
+
+
+Pixels = Literal["lr", "lr, rounded up", "lr, exact", "output"]
+"""What a published count was multiplied with: the pixels of an LR picture of output // scale (or
+rounded up) per side, output pixels / scale^2 where that is no whole picture, or output pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """How a published figure was counted, so that counting so again gives it."""
+
+    parameters: int
+    per_pixel: int
+    """Multi-adds per pixel of the kind that `pixels` names."""
+    rule: str
+    """What was counted, to be read behind "the published multi-adds count"."""
+    per_picture: int = 0
+    pixels: Pixels = "lr"
+
+    def multi_adds(self, width: int, height: int, scale: int) -> int:
+        """Return the multi-adds for an output of `width` x `height` pixels."""
+        return round(self.per_pixel * self._pixels(width, height, scale)) + self.per_picture
+
+    def _pixels(self, width: int, height: int, scale: int) -> Fraction:
+        if self.pixels == "output":
+            return Fraction(width * height)
+        if self.pixels == "lr, exact":
+            return Fraction(width * height, scale**2)
+        if self.pixels == "lr, rounded up":
+            return Fraction(-(-width // scale) * -(-height // scale))
+        return Fraction((width // scale) * (height // scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +98,7 @@ class NetworkSpec:
     cost: Mapping[int, Cost]
     """The true cost by scale: every convolution counted. Tests hold it equal to the network."""
     published: Mapping[int, Published]
-    published_cost: Mapping[int, Cost]
-    """The cost by scale under the rule that gives the published figures."""
-    published_rule: str
-    """That rule, in a sentence."""
+    published_accounting: Mapping[int, Accounting]
+    """By scale, the way of counting that gives the published figures."""
     arguments: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     notes: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lightsr.networks.spec import Cost, NetworkSpec, Published
+from lightsr.networks.spec import Accounting, Cost, NetworkSpec, Published
 
 _PAPER = (
     "G. Gao, W. Li, J. Li, F. Wu, H. Lu, Y. Yu, "
@@ -62,12 +62,11 @@ FDIWN = NetworkSpec(
             },
         ),
     },
-    published_cost={
-        2: Cost(parameters=629_176, per_pixel=486_261, per_picture=20_736),
-        3: Cost(parameters=646_486, per_pixel=503_586, per_picture=20_736),
-        4: Cost(parameters=663_848, per_pixel=492_417, per_picture=20_736),
+    published_accounting={
+        2: Accounting(parameters=629_176, per_pixel=486_261, per_picture=20_736, rule=_RULE),
+        3: Accounting(parameters=646_486, per_pixel=503_586, per_picture=20_736, rule=_RULE),
+        4: Accounting(parameters=663_848, per_pixel=492_417, per_picture=20_736, rule=_RULE),
     },
-    published_rule=_RULE,
     notes="At x3 the paper prints 645K; the authors' own code and weights hold 646,486 parameters.",
 )
 
@@ -118,12 +117,11 @@ FDIWN_M = NetworkSpec(
             },
         ),
     },
-    published_cost={
-        2: Cost(parameters=433_840, per_pixel=319_509, per_picture=13_824),
-        3: Cost(parameters=446_814, per_pixel=351_522, per_picture=13_824),
-        4: Cost(parameters=454_648, per_pixel=340_353, per_picture=13_824),
+    published_accounting={
+        2: Accounting(parameters=433_840, per_pixel=319_509, per_picture=13_824, rule=_RULE),
+        3: Accounting(parameters=446_814, per_pixel=351_522, per_picture=13_824, rule=_RULE),
+        4: Accounting(parameters=454_648, per_pixel=340_353, per_picture=13_824, rule=_RULE),
     },
-    published_rule=_RULE,
     notes="The authors released no -M: its layout here is the one that reproduces the six "
     "published sizes.",
 )
