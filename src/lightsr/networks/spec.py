@@ -66,11 +66,12 @@ class Published:
     """What the paper's tables say of one network at one scale.
 
     `parameters` and `multi_adds` (at 1280x720 output) are strings as printed, such as "664K" and
-    "28.4G"; `psnr` maps a test set to its PSNR in dB and SSIM on luma.
+    "28.4G", or None where nothing was printed; `psnr` maps a test set to its PSNR in dB and SSIM
+    on luma.
     """
 
-    parameters: str
-    multi_adds: str
+    parameters: str | None
+    multi_adds: str | None
     psnr: Mapping[str, tuple[float, float]]
 
 
