@@ -65,13 +65,15 @@ def test_nothing_is_computed_on_the_meta_device() -> None:
 @pytest.mark.parametrize(("name", "scale"), SPECS)
 def test_the_registered_cost_is_the_counted_one(name: str, scale: int) -> None:
     spec, network = network_spec(name), create_network(name, scale)
-    left_out = LEFT_OUT[name]
+    left_out = LEFT_OUT.get(name, ())
     # Two sizes tell what grows with the picture from what does not. Tiny ones are run faster
     # than they are traced.
     for height, width in ((1, 1), (17, 9)):
         counted = count(network, height, width, lambda module: isinstance(module, left_out))
         true, published = spec.cost[scale], spec.published_accounting[scale]
-        assert true.parameters == published.parameters == counted.parameters
+        assert true.parameters == counted.parameters
         assert true.multi_adds(height, width) == counted.multi_adds
-        rest = counted.multi_adds - counted.left_out
-        assert published.multi_adds(width * scale, height * scale, scale) == rest
+        if name in LEFT_OUT:
+            assert published.parameters == counted.parameters
+            rest = counted.multi_adds - counted.left_out
+            assert published.multi_adds(width * scale, height * scale, scale) == rest

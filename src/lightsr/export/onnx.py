@@ -181,6 +181,13 @@ class _Lowering:
         self.nodes.append(helper.make_node("Split", [x], outputs, axis=axis, num_outputs=parts))
         return outputs
 
+    def split_sizes(self, x: str, sizes: list[int], axis: int) -> list[str]:
+        self.count += 1
+        outputs = [f"t{self.count}_{part}" for part in range(len(sizes))]
+        inputs = [x, self.name(np.array(sizes, np.int64))]
+        self.nodes.append(helper.make_node("Split", inputs, outputs, axis=axis))
+        return outputs
+
 
 _Rule = Callable[[_Lowering, list[Any], dict[str, Any]], Any]
 """How an operator is lowered, from its positional and its keyword arguments."""
@@ -204,5 +211,6 @@ _OPERATORS: dict[Any, _Rule] = {
     torch.cat: lambda g, a, _: g.emit("Concat", *a[0], axis=a[1]),
     spatial_statistics: lambda g, a, _: g.statistics(a[0]),
     "chunk": lambda g, a, _: g.split(a[0], a[1], a[2]),
+    "split": lambda g, a, _: g.split_sizes(a[0], a[1], a[2]),
     "index_select": lambda g, a, _: g.emit("Gather", a[0], a[2], axis=a[1]),
 }
