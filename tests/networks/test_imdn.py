@@ -32,16 +32,16 @@ def test_published_counts(scale: int, parameters: str, multi_adds: str) -> None:
 
 
 def test_attention_by_hand() -> None:
-    attention = perturbed(ContrastAwareChannelAttention(8, 4)).double()
+    attention = ContrastAwareChannelAttention(8, 4).double()
+    perturbed(attention)
     x = noise(1, 8, 4, 5, dtype=torch.float64)
     values = x.numpy()[0]
     contrast = values.std((1, 2)) + values.mean((1, 2))
-    reduce, expand = (
-        (layer.weight.detach().numpy()[:, :, 0, 0], layer.bias.detach().numpy())
-        for layer in (attention.reduce, attention.expand)
+    w1, b1, w2, b2 = (
+        p.detach().squeeze((2, 3)).numpy() if p.ndim > 1 else p.detach().numpy()
+        for p in attention.parameters()
     )
-    hidden = np.maximum(reduce[0] @ contrast + reduce[1], 0)
-    gate = 1 / (1 + np.exp(-(expand[0] @ hidden + expand[1])))
+    gate = 1 / (1 + np.exp(-(w2 @ np.maximum(w1 @ contrast + b1, 0) + b2)))
     got = attention(x).detach().numpy()[0]
     np.testing.assert_allclose(got, values * gate[:, None, None], rtol=1e-9)
 

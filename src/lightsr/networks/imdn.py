@@ -5,6 +5,10 @@ Multi-distillation Network", ACM Multimedia 2019, arXiv:1909.11856. The layout i
 authors' released weights, which load here and give the published numbers.
 """
 
+# torch's own annotations are partial.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import torch
