@@ -60,8 +60,8 @@ def _print(counted: Complexity) -> None:
             ("counted by the published rule", f"{parameters:,}", giga(multi_adds)),
             (
                 "published" if counted.size == HD else "published (for 1280x720)",
-                published.parameters,
-                published.multi_adds,
+                published.parameters or "-",
+                published.multi_adds or "-",
             ),
         ],
     )

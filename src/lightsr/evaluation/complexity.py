@@ -47,7 +47,10 @@ class Complexity:
         return accounting.parameters, accounting.multi_adds(*self.size, self.scale)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the object that `lightsr complexity --json` prints; counts are integers."""
+        """Return the object that `lightsr complexity --json` prints; counts are integers.
+
+        A published count is null where none was published.
+        """
         published = self.spec.published[self.scale]
         parameters, multi_adds = self.published_accounting
         return {
@@ -59,8 +62,8 @@ class Complexity:
             "parameters": self.parameters,
             "multi_adds": self.multi_adds,
             "published": {
-                "parameters": printed_count(published.parameters),
-                "multi_adds": printed_count(published.multi_adds),
+                "parameters": _printed_or_none(published.parameters),
+                "multi_adds": _printed_or_none(published.multi_adds),
                 "printed": {
                     "parameters": published.parameters,
                     "multi_adds": published.multi_adds,
@@ -94,3 +97,7 @@ def printed_count(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is no count")
     return int(Decimal(match[1].replace(",", "")) * _UNITS[match[2]])
+
+
+def _printed_or_none(text: str | None) -> int | None:
+    return None if text is None else printed_count(text)

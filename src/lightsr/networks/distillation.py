@@ -67,6 +67,6 @@ class DistillationNetwork(nn.Module):
         collected = F.leaky_relu(self.collect(torch.cat(outputs, 1)), LEAKY_SLOPE)
         return self.shuffle(self.tail(self.smooth(collected) + shallow))
 
-    def deploy(self) -> DistillationNetwork:
+    def deploy(self) -> nn.Module:
         """Return a copy for inference: there is nothing in it that could be multiplied out."""
         return copy.deepcopy(self).requires_grad_(False).eval()

@@ -20,6 +20,7 @@ from lightsr.weights.families import Family, Found, Shapes, rename
 from lightsr.weights.files import Tensors
 
 _MEAN = (0.4488, 0.4371, 0.4040)
+"""As in the network, whose module needs torch and is not imported here."""
 _SHIFTS = {"sub_mean.shifter": -1, "add_mean.shifter": 1}
 """Frozen convolutions that take the mean off and add it; constants in our network."""
 _STEP = {"conv1": 0, "conv2": 2, "pointwise": 4}
