@@ -13,7 +13,7 @@ from lightsr.networks.layers import WeightNormConv2d
 from lightsr.networks.registry import list_networks, network_spec
 
 LEFT_OUT = {"fdiwn": WeightNormConv2d, "fdiwn-m": WeightNormConv2d}
-"""The layers that a network's published multi-adds leave out."""
+"""The layers that published multi-adds leave out, where that is all that sets them apart."""
 
 SPECS = [(name, scale) for name in list_networks() for scale in network_spec(name).scales]
 

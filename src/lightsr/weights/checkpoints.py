@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from lightsr.errors import WeightsError
 from lightsr.weights.files import Tensors, parse_safetensors, read_bytes, require_finite
+from lightsr.weights.matlab import is_mat5, parse_mat5
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
 """Keys under which projects put the tensors, the one to prefer first."""
@@ -115,6 +116,7 @@ def _read_torch(content: bytes, path: Path) -> tuple[Mapping[Any, Any], dict[str
 
 READERS = (
     Reader("safetensors", _is_safetensors, parse_safetensors),
+    Reader("MATLAB 5", is_mat5, parse_mat5),
     Reader("PyTorch", _is_torch_archive, _read_torch),
     Reader("PyTorch's older format", _is_pickle, _read_torch),
 )

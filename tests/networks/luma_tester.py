@@ -1,0 +1,74 @@
+"""What every network of luma must do beyond what every network must."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime
+import torch
+from networks.tester import NetworkTester, noise
+
+from lightsr.evaluation.complexity import printed_count
+from lightsr.export.onnx import export_onnx
+from lightsr.images.color import rgb_to_luma, rgb_to_ycbcr
+from lightsr.images.resize import imresize
+from lightsr.networks.registry import network_spec
+
+
+class LumaTester(NetworkTester):
+    """Inherit in place of `NetworkTester`."""
+
+    def test_graph_equals_the_network(self, scale: int, tmp_path: Path) -> None:
+        network, path = self.build(scale), tmp_path / "network.onnx"
+        export_onnx(network, path, name=self.name, scale=scale)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        for size in ((1, 3, 1, 1), (3, 3, 7, 20), (1, 3, 19, 8)):
+            lr = noise(*size)
+            with torch.no_grad():
+                wanted = network(lr).numpy()
+            sr = np.asarray(session.run(["sr"], {"lr": lr.numpy()})[0])
+            np.testing.assert_allclose(sr, wanted, atol=1e-4 * np.abs(wanted).max())
+
+    def test_outputs_depend_on_what_lies_within_the_radius(self, scale: int) -> None:
+        """The other way round: a pixel that changes, changes nothing outside of the radius."""
+        radius = network_spec(self.name).receptive_radius
+        assert radius is not None
+        network = self.build(scale, torch.float64)
+        middle = radius + 2
+        x = noise(1, 3, 2 * middle + 1, 5, dtype=torch.float64)
+        for lr in (x, x.transpose(2, 3)):
+            other = lr.clone()
+            other[:, :, lr.shape[2] // 2, lr.shape[3] // 2] += 1
+            with torch.no_grad():
+                changed = (network(lr) - network(other)).abs().amax((0, 1)).numpy()
+            along = changed.max(0 if lr.shape[3] > lr.shape[2] else 1)
+            touched = np.flatnonzero(along) // scale
+            assert touched.min() >= middle - radius
+            assert touched.max() <= middle + radius
+
+    def test_published_counts(self, scale: int) -> None:
+        spec = network_spec(self.name)
+        accounting, published = spec.published_accounting[scale], spec.published[scale]
+        weights = [p for p in self.build(scale).parameters() if p.dim() == 4]
+        assert accounting.parameters == sum(p.numel() for p in weights)
+        parameters, multi_adds = published.parameters, published.multi_adds
+        assert round(accounting.parameters, -3) == printed_count(parameters)
+        counted = accounting.multi_adds(1280, 720, scale)
+        assert round(counted, -8) == printed_count(multi_adds)
+
+    def test_luma_goes_through_the_network_and_chroma_is_bicubic(self, scale: int) -> None:
+        network, lr = cast("Any", self.build(scale, torch.float64)), noise(1, 3, 9, 7).double()
+        rgb = lr[0].permute(1, 2, 0).numpy() * 255
+        luma = torch.from_numpy(rgb_to_luma(rgb))[None, None] / 255
+        with torch.no_grad():
+            if network.pre_enlarged:
+                luma = torch.from_numpy(
+                    imresize(luma[0, 0].numpy(), scale=scale, border="replicate")
+                )[None, None]
+            wanted = network.body(luma)[0, 0].numpy() * 255
+            sr = network(lr)[0].permute(1, 2, 0).numpy() * 255
+        np.testing.assert_allclose(rgb_to_luma(sr), wanted, atol=1e-3)
+        chroma = imresize(rgb_to_ycbcr(rgb), scale=scale, border="replicate")[..., 1:]
+        np.testing.assert_allclose(rgb_to_ycbcr(sr)[..., 1:], chroma, atol=1e-3)

@@ -1,0 +1,146 @@
+"""MATLAB files are read without MATLAB, and the authors' networks in them measure as published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from lightsr.errors import WeightsError
+from lightsr.evaluation.luma import score_luma
+from lightsr.weights.checkpoints import read_checkpoint
+from lightsr.weights.convert import convert, identify
+from lightsr.weights.create import create_network
+from lightsr.weights.families import Found
+
+scipy_io: Any = pytest.importorskip("scipy.io")
+
+
+def written(path: Path, content: dict[str, Any], *, compressed: bool = True) -> Path:
+    scipy_io.savemat(path, content, do_compression=compressed)
+    return path
+
+
+def cells(*values: object) -> NDArray[Any]:
+    made = np.empty((len(values), 1), object)
+    for index, value in enumerate(values):
+        made[index, 0] = value
+    return made
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_every_number_is_read(compressed: bool, tmp_path: Path) -> None:
+    cube = np.random.default_rng(0).standard_normal((2, 3, 4))
+    named = np.array([("first", 1.5)], dtype=[("name", object), ("value", object)])
+    content = {
+        "cube": cube,
+        "small": np.array([[1.0, 2.0]]),  # kept as bytes in the file
+        "half": np.array([[0.5]], np.float32),
+        "whole": np.array([[-7]], np.int16),
+        "cell": cells(np.ones((1, 2)), "text", cells(np.zeros((2, 1)))),
+        "record": {"a": {"b": 3.0}, "word": "text"},
+        "params": named,
+        "empty": np.zeros((1, 0)),
+        "complex": np.array([[1j]]),
+    }
+    read = read_checkpoint(written(tmp_path / "w.mat", content, compressed=compressed)).tensors
+    wanted = {
+        "cube": cube,
+        "small": [[1, 2]],
+        "half": [[0.5]],
+        "whole": [[-7]],
+        "cell.1": [[1, 1]],
+        "cell.3.1": [[0], [0]],
+        "record.a.b": [[3]],
+        "params.first.value": [[1.5]],
+    }
+    assert read.keys() == wanted.keys()
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(read[name], np.asarray(value, read[name].dtype))
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("compressed", [False, True])
+def test_damaged_files_are_told(compressed: bool, tmp_path: Path) -> None:
+    content = {"w": np.random.default_rng(0).random((9, 9)), "c": cells(np.ones((3, 3)))}
+    whole = written(tmp_path / "whole.mat", content, compressed=compressed).read_bytes()
+    for length in range(128, len(whole) - 1, 3):
+        # Cut between two arrays, a file is a whole one of fewer.
+        assert "c.1" not in _read_or_told(tmp_path / "cut.mat", whole[:length])
+    random = np.random.default_rng(1)
+    for _ in range(300):
+        changed = bytearray(whole)
+        for position in random.integers(124, len(whole), 4):
+            changed[position] = random.integers(256)
+        _read_or_told(tmp_path / "changed.mat", bytes(changed))
+
+
+def _read_or_told(path: Path, content: bytes) -> set[str]:
+    path.write_bytes(content)
+    told = ""
+    try:
+        return set(read_checkpoint(path).tensors)
+    except WeightsError as error:
+        told = str(error)
+    assert str(path) in told
+    return set()
+
+
+CHECKPOINTS = [
+    ("srcnn", 2, "srcnn/SRCNN_9-5-5_ImageNet_x2.mat", 36.66, 0.9542),
+    ("srcnn", 4, "srcnn/SRCNN_9-5-5_ImageNet_x4.mat", 30.48, 0.8628),
+]
+"""Network, scale, file, and what the paper prints for Set5."""
+
+
+def checkpoint(assets: Path, file: str) -> Path:
+    path = assets / "checkpoints" / file
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    return path
+
+
+@pytest.mark.parametrize(("name", "scale", "file", "psnr", "ssim"), CHECKPOINTS)
+def test_the_authors_weights_measure_as_published(
+    name: str, scale: int, file: str, psnr: float, ssim: float, assets: Path
+) -> None:
+    path = checkpoint(assets, file)
+    assert identify(read_checkpoint(path)) in (Found(name, None), Found(name, scale))
+    network: Any = create_network(name, scale, path)
+    deployed = network.deploy()
+
+    def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return deployed(torch.from_numpy(batch)).numpy()
+
+    scores = score_luma(run, scale, assets / "data/test/Set5/HR").values()
+    assert mean(score.psnr for score in scores) == pytest.approx(psnr, abs=0.01)
+    assert mean(score.ssim for score in scores) == pytest.approx(ssim, abs=0.0002)
+
+
+def test_srcnn_filters_lie_as_matlab_lays_them(tmp_path: Path) -> None:
+    """Position p of a filter is row p mod k, column p div k."""
+    random = np.random.default_rng(0)
+    theirs = {
+        "weights_conv1": random.random((81, 64)),
+        "weights_conv2": random.random((64, 25, 32)),
+        "weights_conv3": random.random((32, 25)),
+        **{f"biases_conv{i}": random.random((n, 1)) for i, n in ((1, 64), (2, 32), (3, 1))},
+    }
+    path = written(tmp_path / "x3.mat", theirs)
+    ours = convert(path, "srcnn", 3)
+    first, second, third = (
+        ours[f"body.{name}.weight"] for name in ("extraction", "mapping", "reconstruction")
+    )
+    assert first[5, 0, 2, 7] == np.float32(theirs["weights_conv1"][2 + 9 * 7, 5])
+    assert second[5, 9, 1, 3] == np.float32(theirs["weights_conv2"][9, 1 + 5 * 3, 5])
+    assert third[0, 9, 4, 2] == np.float32(theirs["weights_conv3"][9, 4 + 5 * 2])
+    assert ours["body.mapping.bias"][7] == np.float32(theirs["biases_conv2"][7, 0])
+    theirs["weights_conv2"] = theirs["weights_conv2"][:, :, :31]
+    with pytest.raises(WeightsError, match="weights_conv2 is 64x25x31 and must be 64x25x32"):
+        convert(written(path, theirs), "srcnn", 3)
