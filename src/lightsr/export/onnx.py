@@ -190,6 +190,9 @@ class _Lowering:
             return self.emit(
                 "DepthToSpace", arguments[0], blocksize=module.upscale_factor, mode="CRD"
             )
+        if isinstance(module, nn.PReLU) and module.num_parameters > 1:
+            slopes = module.weight.detach().cpu().numpy()[:, np.newaxis, np.newaxis]
+            return self.emit("PRelu", arguments[0], slopes)
         if isinstance(module, nn.MaxPool2d):
             kernel, stride = (_pair(size) for size in (module.kernel_size, module.stride))
             return self.emit("MaxPool", arguments[0], kernel_shape=kernel, strides=stride)

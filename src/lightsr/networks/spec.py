@@ -118,9 +118,13 @@ class NetworkSpec:
     receptive_radius: int | None
     """LR pixels that an output pixel looks around itself; None where statistics are global."""
     cost: Mapping[int, Cost]
-    """The true cost by scale: every convolution counted. Tests hold it equal to the network."""
+    """The true cost by scale: every convolution counted. Tests hold it equal to what is
+    `counted`."""
     published: Mapping[int, Published]
     published_accounting: Mapping[int, Accounting]
     """By scale, the way of counting that gives the published figures."""
     arguments: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     notes: str = ""
+    counted: Literal["network", "deployed"] = "network"
+    """What `cost` counts: the network as it is trained, or, where training adds branches that are
+    multiplied out for inference, its deploy form."""

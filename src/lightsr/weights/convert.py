@@ -7,6 +7,7 @@ from pathlib import Path
 from lightsr.errors import WeightsError
 from lightsr.weights import (
     official_carn,
+    official_ecbsr,
     official_fdiwn,
     official_imdn,
     official_matlab,
@@ -22,6 +23,7 @@ FAMILIES = (
     official_imdn.FAMILY,
     official_carn.FAMILY,
     official_rfdn.FAMILY,
+    official_ecbsr.FAMILY,
 )
 """Every family of published checkpoints that lightsr knows; one module each."""
 
