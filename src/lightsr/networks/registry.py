@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from lightsr.errors import UserError, unknown_name
 from lightsr.networks.spec import Accounting, Cost, NetworkSpec, Published
-from lightsr.networks.specs import fdiwn, fsrcnn, srcnn, vdsr
+from lightsr.networks.specs import fdiwn, fsrcnn, lapsrn, srcnn, vdsr
 
 __all__ = ["Accounting", "Cost", "NetworkSpec", "Published", "list_networks", "network_spec"]
 
 _REGISTRY: dict[str, NetworkSpec] = {
-    spec.name: spec for spec in (*fdiwn.SPECS, *srcnn.SPECS, *fsrcnn.SPECS, *vdsr.SPECS)
+    spec.name: spec
+    for spec in (*fdiwn.SPECS, *srcnn.SPECS, *fsrcnn.SPECS, *vdsr.SPECS, *lapsrn.SPECS)
 }
 
 
