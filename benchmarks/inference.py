@@ -45,7 +45,8 @@ def main() -> None:
             if counted:
                 times[name].append(time.perf_counter() - start)
     base = statistics.median(times["torch, as trained"])
-    print(f"{options.network} x{options.scale}, {width}x{height} LR, {torch.get_num_threads()} threads")
+    threads = torch.get_num_threads()
+    print(f"{options.network} x{options.scale}, {width}x{height} LR, {threads} threads")
     for name, taken in times.items():
         median = statistics.median(taken)
         print(f"{name:24} {median:7.3f} s   {base / median:5.2f} times as fast")

@@ -54,8 +54,8 @@ class LumaTester(NetworkTester):
         weights = [p for p in self.build(scale).parameters() if p.dim() == 4]
         assert accounting.parameters == sum(p.numel() for p in weights)
         printed, weights = published.parameters, accounting.parameters
-        assert printed is not None
-        assert (round(weights, -3) if "K" in printed else weights) == printed_count(printed)
+        if printed is not None:
+            assert (round(weights, -3) if "K" in printed else weights) == printed_count(printed)
         if published.multi_adds is not None:
             counted = accounting.multi_adds(1280, 720, scale)
             assert round(counted, -8) == printed_count(published.multi_adds)

@@ -25,7 +25,7 @@ def pictures(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
     for index, size in enumerate([(41, 50), (64, 33)]):
         smooth = Image.fromarray(random.integers(256, size=(6, 7, 3), dtype=np.uint8))
-        smooth.resize(size[::-1], Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+        smooth.resize((size[1], size[0]), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
     return folder
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from lightsr.errors import WeightsError
-from lightsr.evaluation.luma import score_luma
+from lightsr.errors import UserError, WeightsError
+from lightsr.evaluation.own import score_own
 from lightsr.weights.checkpoints import read_checkpoint
 from lightsr.weights.convert import convert, identify
 from lightsr.weights.create import create_network
@@ -100,6 +100,14 @@ CHECKPOINTS = [
         pytest.param("vdsr", scale, "vdsr/VDSR_Official.mat", *printed, marks=pytest.mark.slow)
         for scale, printed in {2: (37.53, 0.9587), 3: (33.66, 0.9213), 4: (31.35, 0.8838)}.items()
     ),
+    *(
+        pytest.param("lapsrn", scale, *file_and_printed, marks=pytest.mark.slow)
+        for scale, file_and_printed in {
+            2: ("lapsrn/LapSRN_x2.mat", 37.52, 0.959),
+            3: ("lapsrn/LapSRN_x4.mat", 33.81, 0.922),
+            4: ("lapsrn/LapSRN_x4.mat", 31.54, 0.885),
+        }.items()
+    ),
 ]
 """Network, scale, file, and what the paper prints for Set5."""
 
@@ -124,9 +132,11 @@ def test_the_authors_weights_measure_as_published(
         with torch.inference_mode():
             return deployed(torch.from_numpy(batch)).numpy()
 
-    scores = score_luma(run, scale, assets / "data/test/Set5/HR").values()
+    scores = score_own(run, name, scale, assets / "data/test/Set5/HR").values()
     assert mean(score.psnr for score in scores) == pytest.approx(psnr, abs=0.01)
-    assert mean(score.ssim for score in scores) == pytest.approx(ssim, abs=0.0002)
+    # LapSRN's paper prints three digits, and its SSIM at x4 is 0.001 below what its weights give.
+    tolerance = 0.002 if name == "lapsrn" else 0.0002
+    assert mean(score.ssim for score in scores) == pytest.approx(ssim, abs=tolerance)
 
 
 def test_srcnn_filters_lie_as_matlab_lays_them(tmp_path: Path) -> None:
@@ -193,3 +203,30 @@ def test_vdsr_filters_lie_as_matconvnet_lays_them(assets: Path) -> None:
     assert ours["body.layers.3.weight"][9, 5, 2, 0] == theirs["weight"][0, 3][2, 0, 5, 9]
     assert ours["body.layers.19.weight"][0, 5, 2, 0] == theirs["weight"][0, 19][2, 0, 5]
     assert ours["body.layers.7.bias"][11] == theirs["bias"][0, 7].flat[11]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_lapsrn_levels_are_numbered_downwards(scale: int, assets: Path) -> None:
+    levels = 1 if scale == 2 else 2
+    path = checkpoint(assets, f"lapsrn/LapSRN_x{2**levels}.mat")
+    stored = scipy_io.loadmat(path, squeeze_me=True)["net"]["params"].item()
+    theirs = {str(entry["name"]): entry["value"] for entry in stored}
+    assert identify(read_checkpoint(path)) == Found("lapsrn", 2 if scale == 2 else None)
+    ours = convert(path, "lapsrn", scale)
+    assert sum(tensor.size for tensor in ours.values()) == {1: 407_441, 2: 814_242}[levels]
+    for level in range(levels):
+        prefix, number = f"body.levels.{level}", levels - level
+        conv = ours[f"{prefix}.convs.9.weight"]
+        assert conv[3, 5, 1, 2] == theirs[f"level{number}_conv10_f"][1, 2, 5, 3]
+        upsampling = ours[f"{prefix}.upsampling.weight"]  # [row, column, outputs, inputs]
+        assert upsampling[3, 5, 1, 2] == theirs[f"level{number}_upconv_f"][1, 2, 5, 3]
+        picture = ours[f"{prefix}.picture_upsampling.weight"]
+        assert picture[0, 0, 1, 3] == theirs[f"level{number}_img_up_f"][1, 3]
+        assert ours[f"{prefix}.residual.bias"] == theirs[f"level{number}_residual_conv_b"]
+    with pytest.raises(WeightsError, match=r"holds lapsrn x2, not|tensors are missing"):
+        convert(path, "lapsrn", 8)
+
+
+def test_a_network_without_a_protocol_of_its_own_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="fdiwn was measured by the common protocol"):
+        score_own(lambda batch: batch, "fdiwn", 2, tmp_path)

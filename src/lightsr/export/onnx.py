@@ -158,7 +158,7 @@ class _Lowering:
                 inputs.append(self.parameter(f"{target}.bias"))
             padding = cast("tuple[int, int]", module.padding)
             if module.padding_mode == "replicate":
-                inputs[0] = self.pad_edge(arguments[0], [padding[1]] * 2 + [padding[0]] * 2)
+                inputs[0] = self.pad(arguments[0], [padding[1]] * 2 + [padding[0]] * 2, "replicate")
                 padding = (0, 0)
             return self.emit(
                 "Conv",
@@ -198,16 +198,14 @@ class _Lowering:
             return self.emit("MaxPool", arguments[0], kernel_shape=kernel, strides=stride)
         raise LightsrError(f"the ONNX exporter does not know the layer {type(module).__name__}")
 
-    def pad_edge(self, x: str, sides: list[int]) -> str:
-        """Repeat the edge; `sides` are left, right, top, bottom, as in torch."""
+    def pad(self, x: str, sides: list[int], mode: str, value: float | None = None) -> str:
+        """Pad, or cut where `sides` (left, right, top, bottom, as in torch) are negative."""
+        known = {"replicate": "edge", "constant": "constant"}
+        if mode not in known or value:
+            raise LightsrError(f"the ONNX exporter does not know padding of mode {mode}, {value}")
         left, right, top, bottom = sides
         pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
-        return self.emit("Pad", x, pads, mode="edge")
-
-    def pad(self, x: str, sides: list[int], how: dict[str, Any]) -> str:
-        if how.get("mode") != "replicate":
-            raise LightsrError(f"the ONNX exporter does not know padding of mode {how.get('mode')}")
-        return self.pad_edge(x, sides)
+        return self.emit("Pad", x, pads, mode=known[mode])
 
     def statistics(self, x: str) -> tuple[str, str]:
         """Mean, then the mean square of what is left: E[x^2] - mean^2 would lose the digits."""
@@ -277,9 +275,11 @@ _OPERATORS: dict[Any, _Rule] = {
     torch.rsqrt: lambda g, a, _: g.emit("Reciprocal", g.emit("Sqrt", a[0])),
     F.relu: lambda g, a, _: g.emit("Relu", a[0]),
     F.leaky_relu: lambda g, a, k: g.emit("LeakyRelu", a[0], alpha=k["negative_slope"]),
-    # Fixed kernels, neither padded nor with strides.
-    F.conv2d: lambda g, a, k: g.emit("Conv", *a, group=k.get("groups", 1)),
-    F.pad: lambda g, a, k: g.pad(a[0], a[1], k),
+    # Fixed kernels; what is around them is padded by itself.
+    F.conv2d: lambda g, a, k: g.emit(
+        "Conv", *a, group=k.get("groups", 1), strides=list(k.get("stride", (1, 1)))
+    ),
+    F.pad: lambda g, a, k: g.pad(a[0], a[1], **k),
     torch.cat: lambda g, a, _: g.emit("Concat", *a[0], axis=a[1]),
     spatial_statistics: lambda g, a, _: g.statistics(a[0]),
     extend_to: lambda g, a, _: g.extend(a[0], a[1]),

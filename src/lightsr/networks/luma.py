@@ -23,32 +23,48 @@ _RGB_OF_Y = 255 / 219
 """What 1 of Y adds to each of R, G and B."""
 
 
-class BicubicEnlargement(nn.Module):
-    """MATLAB's bicubic on a float picture, its border replicated: as `images.resize.imresize`.
+class FixedResampling(nn.Module):
+    """A resize with the same fixed kernels, down and across, for every channel; edges repeated.
 
-    [n, 3, h, w] -> [n, 3, scale * h, scale * w]. Two convolutions with fixed kernels, down and
-    across, give each LR pixel its scale^2 output pixels.
+    `taps` is [phases, k]: each `stride` input samples become `phases` output samples. Two
+    convolutions give each such block its phases^2 output pixels.
     """
 
     down: Tensor
     across: Tensor
 
-    def __init__(self, scale: int) -> None:
+    def __init__(self, channels: int, taps: Tensor, stride: int = 1) -> None:
         super().__init__()
-        taps = bicubic_taps(scale).to(torch.get_default_dtype())
-        # No parameters, and not kept with the weights: every network at this scale has the same.
-        self.register_buffer("down", taps.repeat(3, 1)[:, None, :, None], persistent=False)
-        self.register_buffer(
-            "across", taps.repeat(3 * scale, 1)[:, None, None, :], persistent=False
-        )
-        self.groups = 3 * scale
-        self.shuffle = nn.PixelShuffle(scale)
+        phases, size = taps.shape
+        taps = taps.to(torch.get_default_dtype())
+        # No parameters, and not kept with the weights: they are the same in every network.
+        down = taps.repeat(channels, 1)[:, None, :, None]
+        across = taps.repeat(channels * phases, 1)[:, None, None, :]
+        self.register_buffer("down", down, persistent=False)
+        self.register_buffer("across", across, persistent=False)
+        self.channels = channels
+        self.groups = channels * phases
+        self.stride = stride
+        self.margin = (size - stride) // 2
+        self.shuffle = nn.PixelShuffle(phases)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Enlarge a batch."""
-        x = F.conv2d(F.pad(x, (0, 0, 2, 2), mode="replicate"), self.down, groups=3)
-        x = F.conv2d(F.pad(x, (2, 2, 0, 0), mode="replicate"), self.across, groups=self.groups)
-        return self.shuffle(x)
+        """Resize a batch."""
+        margin, step = self.margin, self.stride
+        x = F.pad(x, (0, 0, margin, margin), mode="replicate")
+        x = F.conv2d(x, self.down, stride=(step, 1), groups=self.channels)
+        x = F.pad(x, (margin, margin, 0, 0), mode="replicate")
+        return self.shuffle(F.conv2d(x, self.across, stride=(1, step), groups=self.groups))
+
+
+class BicubicEnlargement(FixedResampling):
+    """MATLAB's bicubic on a float picture, its border replicated: as `images.resize.imresize`.
+
+    [n, 3, h, w] -> [n, 3, scale * h, scale * w].
+    """
+
+    def __init__(self, scale: int) -> None:
+        super().__init__(3, bicubic_taps(scale))
 
 
 class Luma(nn.Module):

@@ -10,6 +10,11 @@ from typing import Literal
 
 Statistics = Literal["local", "global"]
 
+Protocol = Literal["common", "luma", "unrounded"]
+"""How the PSNR of a paper was measured. "common": from an LR picture of 8 bits, RGB. "luma": from
+unrounded LR luma, made of the original's luma in 8 bits; luma is all that is there. "unrounded":
+as is common, but the LR picture is not rounded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
@@ -124,6 +129,8 @@ class NetworkSpec:
     published_accounting: Mapping[int, Accounting]
     """By scale, the way of counting that gives the published figures."""
     arguments: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    protocol: Protocol = "common"
+    """How its authors measured what `published` says."""
     notes: str = ""
     counted: Literal["network", "deployed"] = "network"
     """What `cost` counts: the network as it is trained, or, where training adds branches that are

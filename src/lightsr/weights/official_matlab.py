@@ -1,7 +1,7 @@
-"""The authors' own files of SRCNN, FSRCNN and VDSR, in MATLAB's format.
+"""The authors' own files of SRCNN, FSRCNN, VDSR and LapSRN, in MATLAB's format.
 
 All correlate, as torch does. SRCNN and FSRCNN keep a filter's positions on one axis, column after
-column; VDSR's filters are MatConvNet's.
+column; the filters of VDSR and LapSRN are MatConvNet's.
 """
 
 from __future__ import annotations
@@ -93,7 +93,54 @@ def _convert_vdsr(tensors: Mapping[str, NDArray[Any]], expected: Shapes, path: P
 
 VDSR = Family("the VDSR authors'", ("vdsr",), _recognise_vdsr, _convert_vdsr)
 
-FAMILIES = (SRCNN, FSRCNN, VDSR)
+_LAPSRN = "net.params."
+_LEVEL = {
+    "convs": "conv",
+    "upsampling": "upconv",
+    "residual": "residual_conv",
+    "picture_upsampling": "img_up",
+}
+
+
+def lapsrn_name(ours: str, levels: int) -> str:
+    """Return the LapSRN authors' name for one of our tensors; they number levels downwards."""
+    _, *layer, kind = ours.split(".")
+    suffix = "f" if kind == "weight" else "b"
+    if layer[0] == "head":
+        return f"{_LAPSRN}input_conv_{suffix}.value"
+    number = str(int(layer[3]) + 1) if layer[2] == "convs" else ""
+    level = levels - int(layer[1])
+    return f"{_LAPSRN}level{level}_{_LEVEL[layer[2]]}{number}_{suffix}.value"
+
+
+def _recognise_lapsrn(tensors: Mapping[str, NDArray[Any]]) -> Found | None:
+    levels = 0
+    while f"{_LAPSRN}level{levels + 1}_img_up_f.value" in tensors:
+        levels += 1
+    if not levels:
+        return None
+    # The network for x4 serves x3 too.
+    return Found("lapsrn", None if levels == 2 else 2**levels)
+
+
+def _convert_lapsrn(tensors: Mapping[str, NDArray[Any]], expected: Shapes, path: Path) -> Tensors:
+    levels = sum(name.endswith("picture_upsampling.weight") for name in expected)
+    # Beside the parameters' values there is how they were trained.
+    values = {
+        name: tensor if tensor.ndim > 2 or tensor.shape == (4, 4) else tensor.reshape(-1, 1)
+        for name, tensor in tensors.items()
+        if name.startswith(_LAPSRN) and name.endswith(".value")
+    }
+
+    def their_name(ours: str) -> str:
+        return lapsrn_name(ours, levels)
+
+    return _take(values, expected, path, their_name, _matconvnet_shape, _from_matconvnet)
+
+
+LAPSRN = Family("the LapSRN authors'", ("lapsrn",), _recognise_lapsrn, _convert_lapsrn)
+
+FAMILIES = (SRCNN, FSRCNN, VDSR, LAPSRN)
 
 
 def _take(

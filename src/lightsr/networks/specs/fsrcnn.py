@@ -16,8 +16,7 @@ _RULE = (
 _SCALES = (2, 3, 4)
 _COLOUR = (
     "The true count includes the fixed bicubic and colour steps: 105, 210 and 351 per LR pixel at "
-    "x2, x3 and x4. The published PSNR was measured on luma alone, from LR luma that was not "
-    "rounded."
+    "x2, x3 and x4."
 )
 
 FSRCNN = NetworkSpec(
@@ -76,6 +75,7 @@ FSRCNN = NetworkSpec(
         )
         for scale in _SCALES
     },
+    protocol="luma",
     notes=_COLOUR,
 )
 
@@ -105,6 +105,7 @@ FSRCNN_S = NetworkSpec(
         )
         for scale in _SCALES
     },
+    protocol="luma",
     notes=_COLOUR,
 )
 

@@ -65,9 +65,10 @@ SRCNN = NetworkSpec(
         )
         for scale in _SCALES
     },
+    protocol="luma",
     notes="The 9-5-5 network of the journal paper, not the 9-1-5 network of ECCV 2014. The true "
     "count includes the fixed bicubic and colour steps: 102, 207 and 348 per LR pixel at x2, x3 "
-    "and x4. The published PSNR was measured on luma alone, from LR luma that was not rounded.",
+    "and x4.",
 )
 
 SPECS = (SRCNN,)

@@ -65,9 +65,9 @@ VDSR = NetworkSpec(
         )
         for scale in _SCALES
     },
+    protocol="luma",
     notes="One set of weights serves all scales. The true count includes the fixed bicubic and "
-    "colour steps: 102, 207 and 348 per LR pixel at x2, x3 and x4. The published PSNR was measured "
-    "on luma alone, from LR luma that was not rounded.",
+    "colour steps: 102, 207 and 348 per LR pixel at x2, x3 and x4.",
 )
 
 SPECS = (VDSR,)
