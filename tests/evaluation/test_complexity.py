@@ -50,6 +50,13 @@ def test_json_holds_integers_and_both_rules() -> None:
         assert type(counts["parameters"]) is type(counts["multi_adds"]) is int
 
 
+def test_what_was_not_published_is_null() -> None:
+    told = complexity("fsrcnn-s", 2).as_json()
+    assert told["published"]["parameters"] == 3937
+    assert told["published"]["multi_adds"] is None
+    assert told["published"]["printed"]["multi_adds"] is None
+
+
 def test_another_size_is_cut_down_to_whole_lr_pixels() -> None:
     one = complexity("fdiwn", 4, (4, 4))
     assert complexity("fdiwn", 4, (7, 6)).multi_adds == one.multi_adds

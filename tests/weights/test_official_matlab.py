@@ -94,6 +94,12 @@ def _read_or_told(path: Path, content: bytes) -> set[str]:
 CHECKPOINTS = [
     ("srcnn", 2, "srcnn/SRCNN_9-5-5_ImageNet_x2.mat", 36.66, 0.9542),
     ("srcnn", 4, "srcnn/SRCNN_9-5-5_ImageNet_x4.mat", 30.48, 0.8628),
+    ("fsrcnn", 2, "fsrcnn/FSRCNN_x2.mat", 37.00, 0.9558),
+    ("fsrcnn", 4, "fsrcnn/FSRCNN_x4.mat", 30.71, 0.8657),
+    *(
+        pytest.param("vdsr", scale, "vdsr/VDSR_Official.mat", *printed, marks=pytest.mark.slow)
+        for scale, printed in {2: (37.53, 0.9587), 3: (33.66, 0.9213), 4: (31.35, 0.8838)}.items()
+    ),
 ]
 """Network, scale, file, and what the paper prints for Set5."""
 
@@ -144,3 +150,46 @@ def test_srcnn_filters_lie_as_matlab_lays_them(tmp_path: Path) -> None:
     theirs["weights_conv2"] = theirs["weights_conv2"][:, :, :31]
     with pytest.raises(WeightsError, match="weights_conv2 is 64x25x31 and must be 64x25x32"):
         convert(written(path, theirs), "srcnn", 3)
+
+
+@pytest.mark.parametrize(("name", "d", "s", "m"), [("fsrcnn", 56, 12, 4), ("fsrcnn-s", 32, 5, 1)])
+def test_fsrcnn_entries_go_to_their_layers(
+    name: str, d: int, s: int, m: int, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    shapes = [(1, 25, d), (d, 1, s), *[(s, 9, s)] * m, (s, 1, d), (1, 81, d)]
+    weights = [random.random(shape) for shape in shapes]
+    biases = [random.random((n, 1)) for n in (d, s, *[s] * m, d, 1)]
+    slopes = [random.random((1, 1)) for _ in shapes[1:]]
+    content = {
+        "weights_conv": cells(*weights),
+        "biases_conv": cells(*biases),
+        "prelu_conv": cells(*slopes, np.zeros((1, 0))),
+    }
+    path = written(tmp_path / "x3.mat", content)
+    assert identify(read_checkpoint(path)) == Found(name, None)
+    ours = convert(path, name, 3)
+    assert ours["body.extraction.0.weight"][5, 0, 1, 3] == np.float32(weights[0][0, 1 + 5 * 3, 5])
+    assert ours[f"body.mapping.{m - 1}.0.weight"][4, 2, 0, 1] == np.float32(weights[m + 1][2, 3, 4])
+    assert ours["body.expanding.0.weight"][6, 3, 0, 0] == np.float32(weights[-2][3, 0, 6])
+    last = ours["body.deconvolution.weight"]
+    assert last.shape == (d, 1, 9, 9)
+    assert last[7, 0, 8, 2] == np.float32(weights[-1][0, 8 + 9 * 2, 7])
+    assert ours["body.deconvolution.bias"] == np.float32(biases[-1])
+    assert ours["body.shrinking.1.weight"] == np.float32(slopes[1])
+    assert ours["body.expanding.1.weight"] == np.float32(slopes[-1])
+    assert ours["body.expanding.0.bias"][5] == np.float32(biases[-2][5, 0])
+    other = {"fsrcnn": "fsrcnn-s", "fsrcnn-s": "fsrcnn"}[name]
+    with pytest.raises(WeightsError, match=f"holds {name}, not {other} x3"):
+        convert(path, other, 3)
+
+
+def test_vdsr_filters_lie_as_matconvnet_lays_them(assets: Path) -> None:
+    path = checkpoint(assets, "vdsr/VDSR_Official.mat")
+    theirs = scipy_io.loadmat(path)["model"][0, 0]
+    assert identify(read_checkpoint(path)) == Found("vdsr", None)
+    ours = convert(path, "vdsr", 3)
+    assert sum(tensor.size for tensor in ours.values()) == 665_921
+    assert ours["body.layers.3.weight"][9, 5, 2, 0] == theirs["weight"][0, 3][2, 0, 5, 9]
+    assert ours["body.layers.19.weight"][0, 5, 2, 0] == theirs["weight"][0, 19][2, 0, 5]
+    assert ours["body.layers.7.bias"][11] == theirs["bias"][0, 7].flat[11]

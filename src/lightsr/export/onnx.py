@@ -169,6 +169,23 @@ class _Lowering:
                 pads=[*padding, *padding],
                 group=module.groups,
             )
+        if isinstance(module, nn.ConvTranspose2d):
+            inputs = [arguments[0], self.parameter(f"{target}.weight")]
+            if module.bias is not None:
+                inputs.append(self.parameter(f"{target}.bias"))
+            padding = cast("tuple[int, int]", module.padding)
+            return self.emit(
+                "ConvTranspose",
+                *inputs,
+                kernel_shape=list(module.kernel_size),
+                strides=list(module.stride),
+                dilations=list(module.dilation),
+                pads=[*padding, *padding],
+                output_padding=list(module.output_padding),
+                group=module.groups,
+            )
+        if isinstance(module, nn.PReLU) and module.num_parameters == 1:
+            return self.emit("PRelu", arguments[0], self.parameter(f"{target}.weight"))
         if isinstance(module, nn.PixelShuffle):
             return self.emit(
                 "DepthToSpace", arguments[0], blocksize=module.upscale_factor, mode="CRD"

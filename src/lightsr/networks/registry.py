@@ -9,13 +9,22 @@ from __future__ import annotations
 
 from lightsr.errors import UserError, unknown_name
 from lightsr.networks.spec import Accounting, Cost, NetworkSpec, Published
-from lightsr.networks.specs import carn, ecbsr, fdiwn, imdn, rfdn, srcnn
+from lightsr.networks.specs import carn, ecbsr, fdiwn, fsrcnn, imdn, rfdn, srcnn, vdsr
 
 __all__ = ["Accounting", "Cost", "NetworkSpec", "Published", "list_networks", "network_spec"]
 
 _REGISTRY: dict[str, NetworkSpec] = {
     spec.name: spec
-    for spec in (*fdiwn.SPECS, *srcnn.SPECS, *imdn.SPECS, *carn.SPECS, *rfdn.SPECS, *ecbsr.SPECS)
+    for spec in (
+        *carn.SPECS,
+        *ecbsr.SPECS,
+        *fdiwn.SPECS,
+        *fsrcnn.SPECS,
+        *imdn.SPECS,
+        *rfdn.SPECS,
+        *srcnn.SPECS,
+        *vdsr.SPECS,
+    )
 }
 
 

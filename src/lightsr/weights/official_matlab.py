@@ -1,6 +1,7 @@
-"""The authors' own files of SRCNN, in MATLAB's format.
+"""The authors' own files of SRCNN, FSRCNN and VDSR, in MATLAB's format.
 
-They keep a filter's positions on one axis, column after column, and correlate, as torch does.
+All correlate, as torch does. SRCNN and FSRCNN keep a filter's positions on one axis, column after
+column; VDSR's filters are MatConvNet's.
 """
 
 from __future__ import annotations
@@ -37,6 +38,64 @@ def _convert_srcnn(tensors: Mapping[str, NDArray[Any]], expected: Shapes, path: 
 SRCNN = Family("the SRCNN authors'", ("srcnn",), _recognise_srcnn, _convert_srcnn)
 
 
+_FSRCNN = {"extraction": 1, "shrinking": 2, "mapping": 3}
+
+
+def fsrcnn_name(ours: str, layers: int) -> str:
+    """Return the FSRCNN authors' name for one of our tensors in a network of so many layers."""
+    _, layer, *inside, kind = ours.split(".")
+    if layer == "deconvolution":
+        number = layers
+    elif layer == "expanding":
+        number = layers - 1
+    else:
+        number = _FSRCNN[layer] + (int(inside.pop(0)) if layer == "mapping" else 0)
+    if inside == ["1"]:
+        return f"prelu_conv.{number}"
+    return f"{'weights' if kind == 'weight' else 'biases'}_conv.{number}"
+
+
+def _recognise_fsrcnn(tensors: Mapping[str, NDArray[Any]]) -> Found | None:
+    first = tensors.get("weights_conv.1")
+    if first is None or "prelu_conv.1" not in tensors:
+        return None
+    # Their files for every scale are alike.
+    return Found("fsrcnn-s" if first.shape[-1] == 32 else "fsrcnn", None)
+
+
+def _convert_fsrcnn(tensors: Mapping[str, NDArray[Any]], expected: Shapes, path: Path) -> Tensors:
+    layers = sum(len(shape) == 4 for shape in expected.values())
+
+    def their_name(ours: str) -> str:
+        return fsrcnn_name(ours, layers)
+
+    return _take(tensors, expected, path, their_name, _in_position_out, _from_column_major)
+
+
+FSRCNN = Family("the FSRCNN authors'", ("fsrcnn", "fsrcnn-s"), _recognise_fsrcnn, _convert_fsrcnn)
+
+
+def vdsr_name(ours: str) -> str:
+    """Return the name in the VDSR authors' file for one of our tensors."""
+    _, _, layer, kind = ours.split(".")
+    return f"{kind}.{int(layer) + 1}"
+
+
+def _recognise_vdsr(tensors: Mapping[str, NDArray[Any]]) -> Found | None:
+    known = {"weight.1", "bias.1", "weight.20", "bias.20"} <= tensors.keys()
+    # One set of weights for every scale.
+    return Found("vdsr", None) if known else None
+
+
+def _convert_vdsr(tensors: Mapping[str, NDArray[Any]], expected: Shapes, path: Path) -> Tensors:
+    return _take(tensors, expected, path, vdsr_name, _matconvnet_shape, _from_matconvnet)
+
+
+VDSR = Family("the VDSR authors'", ("vdsr",), _recognise_vdsr, _convert_vdsr)
+
+FAMILIES = (SRCNN, FSRCNN, VDSR)
+
+
 def _take(
     tensors: Mapping[str, NDArray[Any]],
     expected: Shapes,
@@ -70,9 +129,8 @@ def _matlab_shape(shape: Shape) -> Shape:
 
 
 def _column_major_shape(shape: Shape) -> Shape:
-    outputs, inputs, height, width = shape
-    whole = (inputs, height * width, outputs)
-    return whole[1:] if inputs == 1 else whole
+    whole = _in_position_out(shape)
+    return whole[1:] if whole[0] == 1 else whole
 
 
 def _from_column_major(tensor: NDArray[Any], shape: Shape) -> NDArray[Any]:
@@ -81,4 +139,16 @@ def _from_column_major(tensor: NDArray[Any], shape: Shape) -> NDArray[Any]:
     return tensor.reshape(inputs, width, height, outputs).transpose(3, 0, 2, 1)
 
 
-FAMILIES = (SRCNN,)
+def _in_position_out(shape: Shape) -> Shape:
+    outputs, inputs, height, width = shape
+    return inputs, height * width, outputs
+
+
+def _matconvnet_shape(shape: Shape) -> Shape:
+    outputs, inputs, height, width = shape
+    return height, width, inputs, outputs
+
+
+def _from_matconvnet(tensor: NDArray[Any], shape: Shape) -> NDArray[Any]:
+    """Turn [row, column, inputs, outputs] into [outputs, inputs, row, column]."""
+    return tensor.reshape(_matconvnet_shape(shape)).transpose(3, 2, 0, 1)
