@@ -13,18 +13,10 @@ from lightsr.networks.specs import carn, ecbsr, fdiwn, fsrcnn, imdn, rfdn, srcnn
 
 __all__ = ["Accounting", "Cost", "NetworkSpec", "Published", "list_networks", "network_spec"]
 
+_ARCHITECTURES = (srcnn, fsrcnn, vdsr, carn, imdn, rfdn, ecbsr, fdiwn)
+
 _REGISTRY: dict[str, NetworkSpec] = {
-    spec.name: spec
-    for spec in (
-        *carn.SPECS,
-        *ecbsr.SPECS,
-        *fdiwn.SPECS,
-        *fsrcnn.SPECS,
-        *imdn.SPECS,
-        *rfdn.SPECS,
-        *srcnn.SPECS,
-        *vdsr.SPECS,
-    )
+    spec.name: spec for architecture in _ARCHITECTURES for spec in architecture.SPECS
 }
 
 
