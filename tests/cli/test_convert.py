@@ -63,7 +63,7 @@ def test_mistakes_are_one_line(
     assert "did you mean 'fdiwn'" in said(official, "fdwin")
     assert "no scale x8" in said(official, scale=8)
     assert "must end in .safetensors" in said(official, target=tmp_path / "w.pt")
-    assert "no checkpoint of fdiwn" in said(assets / "checkpoints" / "imdn" / "IMDN_x4.pth")
+    assert "holds imdn x4, not fdiwn x4" in said(assets / "checkpoints" / "imdn" / "IMDN_x4.pth")
     (tmp_path / "in the way").write_text("")
     assert "cannot be written" in said(official, target=tmp_path / "in the way" / "w.safetensors")
     assert not ours.exists()

@@ -135,13 +135,12 @@ def test_the_mean_is_not_trained_and_moves_with_the_network() -> None:
     assert not any("mean" in name for name in network.state_dict())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "scale", "file", "psnr", "ssim"),
     [
-        ("carn", 2, "CARN_2x.safetensors", 37.89, 0.9601),
-        ("carn-m", 2, "carn_m.pth", 37.68, 0.9595),
-        ("carn-m", 3, "carn_m.pth", 34.06, 0.9248),
+        pytest.param("carn", 2, "CARN_2x.safetensors", 37.89, 0.9601, marks=pytest.mark.slow),
+        pytest.param("carn-m", 2, "carn_m.pth", 37.68, 0.9595, marks=pytest.mark.slow),
+        pytest.param("carn-m", 3, "carn_m.pth", 34.06, 0.9248, marks=pytest.mark.slow),
         ("carn-m", 4, "carn_m.pth", 31.89, 0.8910),
     ],
 )

@@ -118,7 +118,6 @@ def test_the_authors_names_convert(scale: int, tmp_path: Path) -> None:
         convert(path, "e-rfdn", scale)
 
 
-@pytest.mark.slow
 def test_the_authors_weights_on_set5(assets: Path) -> None:
     checkpoint = assets / "checkpoints" / "rfdn" / "RFDN_AIM.pth"
     assert_set5("e-rfdn", 4, checkpoint, 32.16, 0.8946)
