@@ -8,10 +8,14 @@ import os
 # anything can start a pool of threads; processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import signal
 from pathlib import Path
 
 import pytest
 from graphs import Graph, write_graph
+
+# Run in the background, this process was told to ignore Ctrl-C, and so would be what tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
