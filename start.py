@@ -39,10 +39,10 @@ def main(arguments: list[str]) -> int:
 def demo() -> None:
     """Install the package alone and enlarge the sample."""
     install(str(ROOT))
-    target = ROOT / "sample_x4.png"
-    run("-m", "lightsr", "upscale", ROOT / "samples" / "coffee.png", "-o", target, "--overwrite")
-    print(f"\nenlarged four times: {target}")
-    print(f"now your own: {PROGRAMS / 'lightsr'} upscale PICTURE")
+    run("-m", "lightsr", "upscale", "samples/coffee.png", "-o", "sample_x4.png", "--overwrite")
+    program = (PROGRAMS / "lightsr").relative_to(ROOT)
+    print("\nsample_x4.png is samples/coffee.png, four times as large.")
+    print(f"Now your own: {program} upscale PICTURE")
 
 
 def test() -> None:

@@ -2,7 +2,8 @@
 
     python tools/ship.py RUN --data Set5=DIR --data Set14=DIR --data B100=DIR --trained-on TEXT
 
-Measured are whole pictures, LR by the bicubic with replicate border. Weights
+Measured is the graph itself on ONNX Runtime: whole pictures, LR by the bicubic with replicate
+border. Weights
 that are shipped already are replaced only by ones that do better on every set, or with --force.
 """
 
@@ -48,7 +49,7 @@ def ship(run: Path, folders: dict[str, Path], trained_on: str, *, force: bool) -
         graph, card = Path(made) / "graph.onnx", Path(made) / "card.md"
         network = create_network(recipe.network, recipe.scale, weights)
         export_onnx(network, graph, name=recipe.network, scale=recipe.scale)
-        psnr = measure(weights, recipe, folders)
+        psnr = measure(graph, recipe, folders)
         if not force and not improves(recipe, psnr):
             raise WeightsError(f"{run}: the shipped weights are better on some set; kept them")
         card.write_text(model_card(run, recipe, psnr, trained_on), encoding="utf-8")
@@ -64,12 +65,12 @@ def ship(run: Path, folders: dict[str, Path], trained_on: str, *, force: bool) -
 
 
 def measure(
-    weights: Path, recipe: Recipe, folders: dict[str, Path]
+    graph: Path, recipe: Recipe, folders: dict[str, Path]
 ) -> dict[str, tuple[float, float]]:
     """Return mean PSNR and SSIM by test set."""
     measured: dict[str, tuple[float, float]] = {}
     for name, folder in folders.items():
-        result = evaluate(recipe.network, recipe.scale, folder, weights=weights, border="replicate")
+        result = evaluate(recipe.network, recipe.scale, folder, weights=graph, border="replicate")
         measured[name] = (round(result.psnr, 4), round(result.ssim, 5))
         print(f"{name}: {measured[name][0]:.3f} dB / {measured[name][1]:.4f}")
     return measured

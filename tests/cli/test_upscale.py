@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightsr.cli.app import run
+from lightsr.weights.catalogue import shipped
 
 Result = subprocess.CompletedProcess[bytes]
 
@@ -144,6 +145,23 @@ def test_several_inputs_go_into_a_folder(tmp_path: Path, nearest: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         *("a.webp", "b.webp", "c.webp"),
     ]
+
+
+def test_shipped_weights_need_no_torch(tmp_path: Path) -> None:
+    if not shipped():
+        pytest.skip("no weights are shipped yet")
+    _picture(tmp_path / "a.png", (20, 16))
+    code = (
+        "import sys; sys.modules.update({'torch': None, 'onnx': None}); "
+        "from lightsr.cli import main; sys.exit(main())"
+    )
+    for wanted, size in (([], (80, 64)), (["--width", "70"], (70, 56))):
+        result = subprocess.run(
+            [sys.executable, "-c", code, "upscale", "a.png", "-o", "b.png", "--overwrite", *wanted],
+            **{"cwd": tmp_path, "capture_output": True, "timeout": 120},
+        )
+        assert result.returncode == 0, result
+        assert Image.open(tmp_path / "b.png").size == size
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def _differ(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
 @pytest.fixture(scope="module")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """FDIWN-M x2 as safetensors, and as a graph, with random weights."""
-    from lightsr.export.onnx import export_onnx
+    from lightsr.export.onnx import onnx_model
     from lightsr.weights.create import create_network
     from lightsr.weights.files import save_tensors
 
@@ -40,7 +40,8 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path
     network = create_network("fdiwn-m", 2, None)
     tensors = {name: value.numpy() for name, value in network.state_dict().items()}
     save_tensors(folder / "w.safetensors", tensors, {"network": "fdiwn-m", "scale": "2"})
-    export_onnx(network, folder / "w.onnx", name="fdiwn-m", scale=2)
+    model = onnx_model(cast("Any", network).deploy().eval(), name="fdiwn-m", scale=2)
+    (folder / "w.onnx").write_bytes(model.SerializeToString())
     return folder / "w.safetensors", folder / "w.onnx"
 
 

@@ -108,7 +108,7 @@ def test_a_long_run_can_be_stopped(graph: Graph, monkeypatch: pytest.MonkeyPatch
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         backend.run(_lr(1, 3, 2, 2))
-    assert stopped.is_set()
+    assert stopped.wait(10)
     assert time.monotonic() - begin < 10
 
 

@@ -31,7 +31,7 @@ class Complexity:
 
     @property
     def parameters(self) -> int:
-        """Every parameter of the network as it is trained."""
+        """Every parameter, of the network as it is trained unless its spec says otherwise."""
         return self.spec.cost[self.scale].parameters
 
     @property

@@ -25,7 +25,12 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from lightsr.errors import LightsrError
-from lightsr.networks.layers import spatial_statistics
+from lightsr.networks.layers import (
+    crop_to_multiple,
+    extend_to,
+    resize_bilinear,
+    spatial_statistics,
+)
 from lightsr.weights.files import write_whole
 
 OPSET = 18
@@ -50,7 +55,7 @@ def export_onnx(network: nn.Module, path: Path, *, name: str, scale: int) -> Non
 
 def onnx_model(network: nn.Module, *, name: str, scale: int) -> onnx.ModelProto:
     """Return the ONNX model of a network that torch.fx can trace."""
-    tracer = fx.Tracer(autowrap_functions=(spatial_statistics,))
+    tracer = fx.Tracer(autowrap_functions=_ONE_STEP)
     traced = fx.GraphModule(network, tracer.trace(network))
     graph = _Lowering(traced).graph(name)
     model = helper.make_model(
@@ -185,6 +190,12 @@ class _Lowering:
             return self.emit(
                 "DepthToSpace", arguments[0], blocksize=module.upscale_factor, mode="CRD"
             )
+        if isinstance(module, nn.PReLU) and module.num_parameters > 1:
+            slopes = module.weight.detach().cpu().numpy()[:, np.newaxis, np.newaxis]
+            return self.emit("PRelu", arguments[0], slopes)
+        if isinstance(module, nn.MaxPool2d):
+            kernel, stride = (_pair(size) for size in (module.kernel_size, module.stride))
+            return self.emit("MaxPool", arguments[0], kernel_shape=kernel, strides=stride)
         raise LightsrError(f"the ONNX exporter does not know the layer {type(module).__name__}")
 
     def pad(self, x: str, sides: list[int], mode: str, value: float | None = None) -> str:
@@ -204,10 +215,37 @@ class _Lowering:
         squares = self.emit("Mul", centred, centred)
         return mean, self.emit("ReduceMean", squares, axes, keepdims=1)
 
+    def size(self, x: str) -> str:
+        """Height and width of a value, as a value."""
+        return self.emit("Shape", x, start=2)
+
+    def extend(self, x: str, least: int) -> str:
+        zeros, wanted = np.zeros(6, np.int64), np.array([least] * 2, np.int64)
+        missing = self.emit("Sub", self.emit("Max", self.size(x), wanted), self.size(x))
+        return self.emit("Pad", x, self.emit("Concat", zeros, missing, axis=0), mode="edge")
+
+    def crop(self, x: str, like: str, scale: int) -> str:
+        ends = self.emit("Mul", self.size(like), np.array([scale] * 2, np.int64))
+        axes = np.array([2, 3], np.int64)
+        return self.emit("Slice", x, np.zeros(2, np.int64), ends, axes)
+
+    def resize(self, x: str, like: str) -> str:
+        size = self.emit("Concat", self.emit("Shape", x, end=2), self.size(like), axis=0)
+        return self.emit(
+            "Resize", x, "", "", size, mode="linear", coordinate_transformation_mode="half_pixel"
+        )
+
     def split(self, x: str, parts: int, axis: int) -> list[str]:
         self.count += 1
         outputs = [f"t{self.count}_{part}" for part in range(parts)]
         self.nodes.append(helper.make_node("Split", [x], outputs, axis=axis, num_outputs=parts))
+        return outputs
+
+    def split_sizes(self, x: str, sizes: list[int], axis: int) -> list[str]:
+        self.count += 1
+        outputs = [f"t{self.count}_{part}" for part in range(len(sizes))]
+        inputs = [x, self.name(np.array(sizes, np.int64))]
+        self.nodes.append(helper.make_node("Split", inputs, outputs, axis=axis))
         return outputs
 
 
@@ -218,6 +256,13 @@ _Rule = Callable[[_Lowering, list[Any], dict[str, Any]], Any]
 def _named(name: str) -> _Rule:
     return lambda lowering, arguments, _: lowering.emit(name, *arguments)
 
+
+def _pair(size: Any) -> list[int]:
+    return [size, size] if isinstance(size, int) else list(size)
+
+
+_ONE_STEP = (spatial_statistics, extend_to, crop_to_multiple, resize_bilinear)
+"""Functions that a trace does not look into."""
 
 _OPERATORS: dict[Any, _Rule] = {
     operator.add: _named("Add"),
@@ -237,6 +282,10 @@ _OPERATORS: dict[Any, _Rule] = {
     F.pad: lambda g, a, k: g.pad(a[0], a[1], **k),
     torch.cat: lambda g, a, _: g.emit("Concat", *a[0], axis=a[1]),
     spatial_statistics: lambda g, a, _: g.statistics(a[0]),
+    extend_to: lambda g, a, _: g.extend(a[0], a[1]),
+    crop_to_multiple: lambda g, a, _: g.crop(a[0], a[1], a[2]),
+    resize_bilinear: lambda g, a, _: g.resize(a[0], a[1]),
     "chunk": lambda g, a, _: g.split(a[0], a[1], a[2]),
+    "split": lambda g, a, _: g.split_sizes(a[0], a[1], a[2]),
     "index_select": lambda g, a, _: g.emit("Gather", a[0], a[2], axis=a[1]),
 }

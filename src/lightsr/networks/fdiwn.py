@@ -29,6 +29,7 @@ from lightsr.networks.layers import (
     channel_shuffle,
     conv1x1,
     conv3x3,
+    spatial_statistics,
 )
 
 if TYPE_CHECKING:
@@ -103,20 +104,12 @@ class CombinationCoefficient(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the coefficients of `x`."""
-        variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
-        return self.from_statistics(mean, standard_deviation(variance))
-
-    def from_statistics(self, mean: Tensor, deviation: Tensor) -> Tensor:
-        """Return the coefficients from [n, c, 1, 1] means and standard deviations."""
+        mean, variance = spatial_statistics(x)
+        # The root's gradient is infinite at 0; what is added is far below what float32 can tell.
+        deviation = torch.sqrt(variance + 1e-20)
         upper = F.relu(self.mean_expand(F.relu(self.mean_reduce(mean))))
         lower = F.relu(self.deviation_expand(F.relu(self.deviation_reduce(deviation))))
         return (torch.sigmoid(upper) + torch.sigmoid(lower)) / 2
-
-
-def standard_deviation(variance: Tensor) -> Tensor:
-    """Return the root of a variance, with a finite gradient where the variance is zero."""
-    # Far below what float32 can tell from the picture's own values, so that nothing else changes.
-    return torch.sqrt(variance + 1e-20)
 
 
 class WideBody(nn.Sequential):

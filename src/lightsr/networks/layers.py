@@ -77,8 +77,10 @@ def spatial_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
     An exporter keeps it one step, so that each backend can take the passes over `x` that suit it.
     """
-    variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
-    return mean, variance
+    # On CPUs torch.var_mean takes many times as long as a mean and a norm.
+    mean = x.mean((2, 3), keepdim=True)
+    norm = torch.linalg.vector_norm(x - mean, dim=(2, 3), keepdim=True)
+    return mean, norm * norm / (x.shape[2] * x.shape[3])
 
 
 class Scale(nn.Module):
@@ -105,3 +107,25 @@ def bicubic_taps(scale: int) -> Tensor:
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
     taps = torch.where(distance <= 1, near, torch.where(distance < 2, far, torch.zeros_like(far)))
     return taps / taps.sum(1, keepdim=True)
+
+
+def extend_to(x: Tensor, least: int) -> Tensor:
+    """Repeat the last row and column until height and width are at least `least`.
+
+    An exporter keeps this, and the two below, one step, since they depend on the size.
+    """
+    height, width = x.shape[2:]
+    missing = (0, max(0, least - width), 0, max(0, least - height))
+    return F.pad(x, missing, mode="replicate") if any(missing) else x
+
+
+def crop_to_multiple(x: Tensor, like: Tensor, scale: int) -> Tensor:
+    """Return the top left part of `x` that is `scale` times as high and wide as `like`."""
+    height, width = like.shape[2:]
+    return x[:, :, : height * scale, : width * scale]
+
+
+def resize_bilinear(x: Tensor, like: Tensor) -> Tensor:
+    """Resize to the height and width of `like`, pixels taken as areas, not antialiased."""
+    height, width = like.shape[2:]
+    return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from lightsr.errors import UserError, unknown_name
 from lightsr.networks.spec import Accounting, Cost, NetworkSpec, Published
-from lightsr.networks.specs import fdiwn, fsrcnn, lapsrn, srcnn, vdsr
+from lightsr.networks.specs import carn, ecbsr, fdiwn, fsrcnn, imdn, lapsrn, rfdn, srcnn, vdsr
 
 __all__ = ["Accounting", "Cost", "NetworkSpec", "Published", "list_networks", "network_spec"]
 
+_ARCHITECTURES = (srcnn, fsrcnn, vdsr, lapsrn, carn, imdn, rfdn, ecbsr, fdiwn)
+
 _REGISTRY: dict[str, NetworkSpec] = {
-    spec.name: spec
-    for spec in (*fdiwn.SPECS, *srcnn.SPECS, *fsrcnn.SPECS, *vdsr.SPECS, *lapsrn.SPECS)
+    spec.name: spec for architecture in _ARCHITECTURES for spec in architecture.SPECS
 }
 
 

@@ -17,11 +17,27 @@ as is common, but the LR picture is not rounded."""
 
 
 @dataclass(frozen=True, slots=True)
+class Reduced:
+    """Layers that work on fewer positions than the LR picture has pixels."""
+
+    per_position: int
+    """Multi-adds per position that is left."""
+    windows: tuple[tuple[int, int], ...]
+    """What thins the positions out, in order: a window's size and stride, without padding."""
+
+    def multi_adds(self, height: int, width: int) -> int:
+        """Return the multi-adds for one LR picture of `height` x `width` pixels."""
+        for size, stride in self.windows:
+            height, width = ((side - size) // stride + 1 for side in (height, width))
+        return self.per_position * height * width
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """Size and work of one network at one scale, under one rule of counting.
 
-    Every layer works on a fixed multiple of the LR picture's pixels, or (behind a global pooling)
-    once per picture, so the work at any size follows from two integers.
+    Nearly every layer works on a fixed multiple of the LR picture's pixels, or (behind a global
+    pooling) once per picture; with what strided layers do, the work at any size follows exactly.
     """
 
     parameters: int
@@ -29,10 +45,15 @@ class Cost:
     """Multi-adds per LR pixel."""
     per_picture: int = 0
     """Multi-adds that do not depend on the picture's size."""
+    reduced: tuple[Reduced, ...] = ()
+    least: int = 1
+    """A picture with a shorter side is extended to this, in LR pixels."""
 
     def multi_adds(self, height: int, width: int) -> int:
         """Return the multi-adds for one LR picture of `height` x `width` pixels."""
-        return self.per_pixel * height * width + self.per_picture
+        height, width = max(height, self.least), max(width, self.least)
+        strided = sum(layers.multi_adds(height, width) for layers in self.reduced)
+        return self.per_pixel * height * width + strided + self.per_picture
 
 
 Pixels = Literal["lr", "lr, rounded up", "lr, exact", "output"]
@@ -102,7 +123,8 @@ class NetworkSpec:
     receptive_radius: int | None
     """LR pixels that an output pixel looks around itself; None where statistics are global."""
     cost: Mapping[int, Cost]
-    """The true cost by scale: every convolution counted. Tests hold it equal to the network."""
+    """The true cost by scale: every convolution counted. Tests hold it equal to what is
+    `counted`."""
     published: Mapping[int, Published]
     published_accounting: Mapping[int, Accounting]
     """By scale, the way of counting that gives the published figures."""
@@ -110,3 +132,6 @@ class NetworkSpec:
     protocol: Protocol = "common"
     """How its authors measured what `published` says."""
     notes: str = ""
+    counted: Literal["network", "deployed"] = "network"
+    """What `cost` counts: the network as it is trained, or, where training adds branches that are
+    multiplied out for inference, its deploy form."""

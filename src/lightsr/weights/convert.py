@@ -5,12 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightsr.errors import WeightsError
-from lightsr.weights import official_fdiwn, official_matlab
+from lightsr.weights import (
+    official_carn,
+    official_ecbsr,
+    official_fdiwn,
+    official_imdn,
+    official_matlab,
+    official_rfdn,
+)
 from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
 from lightsr.weights.families import Found, Shapes, require_exact
 from lightsr.weights.files import FORMAT, Tensors, require_fit, save_tensors
 
-FAMILIES = (official_fdiwn.FAMILY, *official_matlab.FAMILIES)
+FAMILIES = (
+    official_fdiwn.FAMILY,
+    *official_matlab.FAMILIES,
+    official_imdn.FAMILY,
+    official_carn.FAMILY,
+    official_rfdn.FAMILY,
+    official_ecbsr.FAMILY,
+)
 """Every family of published checkpoints that lightsr knows; one module each."""
 
 

@@ -57,13 +57,14 @@ class OnnxRuntimeBackend:
         if threading.current_thread() is not threading.main_thread():
             return self._run(batch, options)
         # A run cannot hear Ctrl-C. In a thread of its own it can be told to stop by this one.
-        with ThreadPoolExecutor(1) as pool:
-            future = pool.submit(self._run, batch, options)
-            try:
-                return future.result()
-            except BaseException:
-                options.terminate = True
-                raise
+        pool = ThreadPoolExecutor(1)
+        try:
+            return pool.submit(self._run, batch, options).result()
+        except BaseException:
+            options.terminate = True
+            raise
+        finally:
+            pool.shutdown()
 
     def _run(self, batch: Batch, options: Any) -> Batch:
         try:

@@ -1,0 +1,85 @@
+"""IMDN: what its paper says and what it costs."""
+
+from __future__ import annotations
+
+from lightsr.networks.spec import Accounting, Cost, NetworkSpec, Published
+
+_RULE = "every convolution, an LR side that is no whole number of pixels being rounded up"
+
+IMDN = NetworkSpec(
+    name="imdn",
+    title="IMDN",
+    paper=(
+        "Z. Hui, X. Gao, Y. Yang, X. Wang, "
+        "Lightweight Image Super-Resolution with Information Multi-distillation Network, "
+        "ACM Multimedia 2019, 2024-2032, arXiv:1909.11856"
+    ),
+    year=2019,
+    scales=(2, 3, 4),
+    implementation="lightsr.networks.imdn:imdn",
+    input_convention="RGB in [0, 1] as it is",
+    statistics="global",
+    receptive_radius=None,
+    cost={
+        2: Cost(parameters=694_404, per_pixel=689_088, per_picture=3_072),
+        3: Cost(parameters=703_059, per_pixel=697_728, per_picture=3_072),
+        4: Cost(parameters=715_176, per_pixel=709_824, per_picture=3_072),
+    },
+    published={
+        2: Published(
+            parameters="694K",
+            multi_adds="158.8G",
+            psnr={
+                "Set5": (38.00, 0.9605),
+                "Set14": (33.63, 0.9177),
+                "B100": (32.19, 0.8996),
+                "Urban100": (32.17, 0.9283),
+            },
+        ),
+        3: Published(
+            parameters="703K",
+            multi_adds="71.5G",
+            psnr={
+                "Set5": (34.36, 0.9270),
+                "Set14": (30.32, 0.8417),
+                "B100": (29.09, 0.8046),
+                "Urban100": (28.17, 0.8519),
+            },
+        ),
+        4: Published(
+            parameters="715K",
+            multi_adds="40.9G",
+            psnr={
+                "Set5": (32.21, 0.8948),
+                "Set14": (28.58, 0.7811),
+                "B100": (27.56, 0.7353),
+                "Urban100": (26.04, 0.7838),
+            },
+        ),
+    },
+    published_accounting={
+        2: Accounting(
+            parameters=694_404,
+            per_pixel=689_088,
+            per_picture=3_072,
+            pixels="lr, rounded up",
+            rule=_RULE,
+        ),
+        3: Accounting(
+            parameters=703_059,
+            per_pixel=697_728,
+            per_picture=3_072,
+            pixels="lr, rounded up",
+            rule=_RULE,
+        ),
+        4: Accounting(
+            parameters=715_176,
+            per_pixel=709_824,
+            per_picture=3_072,
+            pixels="lr, rounded up",
+            rule=_RULE,
+        ),
+    },
+)
+
+SPECS = (IMDN,)
