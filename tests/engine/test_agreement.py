@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import lightsr
-from lightsr.engine.backends.footprints import footprint
+from lightsr.engine.backends.footprints import MEASURED, footprint
 from lightsr.errors import BackendError, WeightsError
 from lightsr.networks.registry import list_networks, network_spec
 from lightsr.weights.catalogue import Shipped, shipped
@@ -97,9 +97,14 @@ def _compare(entry: Shipped, longest: int) -> None:
     ("network", "scale"), [(n, s) for n in list_networks() for s in network_spec(n).scales]
 )
 def test_memory_models_hold(backend: str, network: str, scale: int, tmp_path: Path) -> None:
-    """At a size that was not measured, the peak is below the model's and not far below."""
+    """At a size that was not measured, the peak is below the model's.
+
+    It is not far below either, where the network was measured and is not merely bounded.
+    """
     benchmark = runpy.run_path(str(ROOT / "benchmarks" / "memory.py"))
     weights = benchmark["random_weights"](tmp_path, backend, network, scale)
     peak = benchmark["peak_in_new_process"](backend, network, scale, weights, 160, 256)
     foretold = footprint(backend, network, scale).bytes(1, 160, 256)
-    assert 0.6 * foretold <= peak <= foretold
+    assert peak <= foretold
+    if (backend, network, scale) in MEASURED:
+        assert peak >= 0.6 * foretold

@@ -7,7 +7,7 @@ from lightsr.engine.backends.base import MemoryModel
 # From run to run, what the system's allocator makes of torch's requests differs by a fifth.
 _TORCH_FDIWN = MemoryModel(25_000_000, 4_000)
 
-_MEASURED: dict[tuple[str, str, int], MemoryModel] = {
+MEASURED: dict[tuple[str, str, int], MemoryModel] = {
     ("onnxruntime", "fdiwn", 2): MemoryModel(2_000_000, 2_498),
     ("onnxruntime", "fdiwn", 3): MemoryModel(1_000_000, 2_548),
     ("onnxruntime", "fdiwn", 4): MemoryModel(5_000_000, 2_403),
@@ -78,4 +78,4 @@ def footprint(backend: str, network: str, scale: int) -> MemoryModel:
 
     One that was never measured is taken to need what the hungriest measured one does.
     """
-    return _MEASURED.get((backend, network, scale), _BOUNDS[backend])
+    return MEASURED.get((backend, network, scale), _BOUNDS[backend])
