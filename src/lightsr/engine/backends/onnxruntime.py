@@ -8,7 +8,7 @@ one output "sr", [n, 3, scale*h, scale*w], all sizes free, and the metadata `lig
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -59,7 +59,11 @@ class OnnxRuntimeBackend:
         # A run cannot hear Ctrl-C. In a thread of its own it can be told to stop by this one.
         pool = ThreadPoolExecutor(1)
         try:
-            return pool.submit(self._run, batch, options).result()
+            running = pool.submit(self._run, batch, options)
+            # A signal that comes just before a wait does not end it, so none is long.
+            while not wait([running], timeout=0.5).done:
+                pass
+            return running.result()
         except BaseException:
             options.terminate = True
             raise
