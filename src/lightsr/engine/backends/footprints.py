@@ -38,7 +38,7 @@ MEASURED: dict[tuple[str, str, int], MemoryModel] = {
     ("onnxruntime", "imdn", 2): MemoryModel(9_000_000, 4_614),
     ("onnxruntime", "imdn", 3): MemoryModel(13_000_000, 4_495),
     ("onnxruntime", "imdn", 4): MemoryModel(11_000_000, 4_533),
-    ("onnxruntime", "rfdn", 2): MemoryModel(15_000_000, 3_959),
+    ("onnxruntime", "rfdn", 2): MemoryModel(22_000_000, 4_150),
     ("onnxruntime", "rfdn", 3): MemoryModel(11_000_000, 4_147),
     ("onnxruntime", "rfdn", 4): MemoryModel(13_000_000, 4_116),
     ("torch", "carn", 2): MemoryModel(46_000_000, 4_871),
