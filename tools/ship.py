@@ -108,7 +108,8 @@ Weights trained by lightsr from its own initialisation, in the form of {spec.pap
 {recipe.data.patch} LR pixels an iteration, L1, Adam, learning rate \
 {recipe.optimiser.learning_rate:g} ({recipe.optimiser.schedule}, {recipe.optimiser.warm_up} \
 iterations of warm-up), weights averaged with decay {recipe.optimiser.ema:g}, seed {recipe.seed}.
-- **How far**: {iterations} iterations. The paper trains 1,000,000 iterations of 16 patches of
+- **How far**: {iterations} of the {recipe.iterations} iterations of its schedule.
+  The paper trains 1,000,000 iterations of 16 patches of
   48x48; these weights are a beginning and well below its figures.
 
 PSNR in dB and SSIM on luma, whole pictures, border of {recipe.scale} pixels cut:
