@@ -52,11 +52,12 @@ class EdgeBranch(nn.Module):
         weight = self.scale[:, None, None, None] * self.mask
         return F.conv2d(self.pointwise(x), weight, self.bias, groups=len(self.scale))
 
-    def folded(self) -> tuple[Tensor, Tensor]:
-        """Return weight and bias of an equal 3x3 convolution, in float64."""
-        pointwise = self.pointwise.weight.double()[:, :, 0, 0] * self.scale.double()[:, None]
-        # The kernels add up to 0, so the 1x1 convolution's bias has no part in the result.
-        return pointwise[:, :, None, None] * self.mask.double(), self.bias.double()
+    def kernel(self) -> tuple[Tensor, Tensor]:
+        """Return weight and bias of an equal 3x3 convolution."""
+        pointwise = self.pointwise.weight[:, :, 0, 0] * self.scale[:, None]
+        # The mask adds up to 0, so the 1x1 convolution's bias comes to nothing.
+        bias = self.bias + self.scale * _bias(self.pointwise) * self.mask.sum()
+        return pointwise[:, :, None, None] * self.mask, bias
 
 
 class ECB(nn.Module):
@@ -73,23 +74,35 @@ class ECB(nn.Module):
         self.edges = nn.ModuleList(EdgeBranch(inputs, outputs, mask) for mask in EDGES)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the sum of the branches."""
+        """Return the sum of the branches, by the one convolution that they come to.
+
+        In training too: multiplying the kernels out costs next to nothing beside running each
+        branch over the picture, and gradients reach every branch through it.
+        """
+        weight, bias = self.kernel()
+        return F.conv2d(x, weight, bias, padding=1)
+
+    def branches(self, x: Tensor) -> Tensor:
+        """Return the sum of the branches, each run by itself as the paper draws them."""
         y = self.plain(x) + self.squeeze(self.expand(x))
         for edge in self.edges:
             y = y + edge(x)
         return y
 
-    def folded(self) -> nn.Conv2d:
-        """Return an equal convolution."""
-        expand = self.expand.weight.detach().double()[:, :, 0, 0]
-        squeeze = self.squeeze.weight.detach().double()
-        weight = self.plain.weight.detach().double()
-        weight = weight + torch.einsum("odyx,dc->ocyx", squeeze, expand)
-        bias = _bias(self.plain) + _bias(self.squeeze)
-        bias = bias + squeeze.sum((2, 3)) @ _bias(self.expand)
+    def kernel(self) -> tuple[Tensor, Tensor]:
+        """Return weight and bias of the 3x3 convolution that equals the branches."""
+        expand, squeeze = self.expand.weight[:, :, 0, 0], self.squeeze.weight
+        weight = self.plain.weight + torch.einsum("odyx,dc->ocyx", squeeze, expand)
+        bias = _bias(self.plain) + _bias(self.squeeze) + squeeze.sum((2, 3)) @ _bias(self.expand)
         for edge in self.edges:
-            edge_weight, edge_bias = cast(EdgeBranch, edge).folded()
-            weight, bias = weight + edge_weight.detach(), bias + edge_bias.detach()
+            edge_weight, edge_bias = cast(EdgeBranch, edge).kernel()
+            weight, bias = weight + edge_weight, bias + edge_bias
+        return weight, bias
+
+    def folded(self) -> nn.Conv2d:
+        """Return an equal convolution, multiplied out in float64."""
+        with torch.no_grad():
+            weight, bias = copy.deepcopy(self).double().kernel()
         conv = conv3x3(weight.shape[1], weight.shape[0]).to(self.plain.weight)
         conv.load_state_dict({"weight": weight, "bias": bias})
         return conv
@@ -155,4 +168,4 @@ def ecbsr(scale: int, *, blocks: int, channels: int) -> ColourECBSR:
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:
-    return conv.get_parameter("bias").detach().double()
+    return conv.get_parameter("bias")

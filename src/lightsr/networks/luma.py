@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lightsr.errors import UserError
 from lightsr.networks.layers import bicubic_taps
 
 _RGB_OF_Y = 255 / 219
@@ -106,6 +107,16 @@ class LumaNetwork(nn.Module):
         luma = self.luma(enlarged)
         sr = self.body(luma if self.pre_enlarged else self.luma(x))
         return enlarged + (sr - luma) * _RGB_OF_Y
+
+    def start_at_bicubic(self) -> None:
+        """Start the network of luma so that it changes nothing of the bicubic picture.
+
+        Raises `UserError` for an architecture without such a start.
+        """
+        start = getattr(self.body, "start_at_bicubic", None)
+        if start is None:
+            raise UserError(f"start: {type(self.body).__name__} has no path to start bicubic on")
+        start()
 
     def deploy(self) -> LumaNetwork:
         """Return an equal network for inference; later changes to this one do not reach it."""

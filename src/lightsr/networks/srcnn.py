@@ -7,6 +7,7 @@ extraction, non-linear mapping, reconstruction (section 3.1).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,6 +30,20 @@ class SRCNN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Sharpen a batch."""
         return self.reconstruction(F.relu(self.mapping(F.relu(self.extraction(x)))))
+
+    def start_at_bicubic(self) -> None:
+        """Start by handing the picture through one channel; the others start He's way, unused.
+
+        From the paper's start, Gaussians of deviation 0.001, training takes many times as long.
+        """
+        with torch.no_grad():
+            for conv in (self.extraction, self.mapping):
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+                conv.weight[0].zero_()
+            self.reconstruction.weight.zero_()
+            for conv in (self.extraction, self.mapping, self.reconstruction):
+                middle = conv.kernel_size[0] // 2
+                conv.weight[0, 0, middle, middle] = 1
 
 
 def srcnn(scale: int) -> LumaNetwork:
