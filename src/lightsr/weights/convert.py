@@ -23,7 +23,7 @@ from lightsr.weights import (
     official_rfdn,
 )
 from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
-from lightsr.weights.families import Family, Found, Shapes, require_exact
+from lightsr.weights.families import Family, Found, Shapes, require_exact, shown
 from lightsr.weights.files import FORMAT, Tensors, require_fit, save_tensors
 
 FAMILIES = (
@@ -64,7 +64,7 @@ def fit(read: Checkpoint, path: Path, network: str, scale: int) -> Tensors:
     if not any(name in expected for name in read.tensors):
         raise WeightsError(
             f"{path} holds no checkpoint of {network} that lightsr knows "
-            f"({len(read.tensors)} tensors, the first named {next(iter(read.tensors))!r}); "
+            f"({len(read.tensors)} tensors, the first named {shown(next(iter(read.tensors)))!r}); "
             f"see that --model names its network"
         )
     require_exact(read.tensors, expected, path)

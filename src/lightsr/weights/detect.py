@@ -18,7 +18,7 @@ from lightsr.errors import WeightsError
 from lightsr.networks.registry import list_networks, network_spec
 from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
 from lightsr.weights.convert import expected_shapes, family_of
-from lightsr.weights.families import Family, Found, Shapes, require_exact
+from lightsr.weights.families import Family, Found, Shapes, require_exact, shown
 from lightsr.weights.files import FORMAT, require_fit
 
 
@@ -34,7 +34,7 @@ class Held(NamedTuple):
 
 def detect(path: Path, model: str | None = None, scale: int | None = None) -> Held:
     """Return the network and scale whose weights the file `path` holds; see `detect_in`."""
-    return detect_in(read_checkpoint(path), path, model, scale)
+    return _asked(model, scale) or detect_in(read_checkpoint(path), path, model, scale)
 
 
 def detect_in(
@@ -48,16 +48,14 @@ def detect_in(
     one does (naming them), where it is not what was asked for, and where a file of ours says one
     thing and holds another.
     """
-    if model is not None:
-        network_spec(model, scale)
-        if scale is not None:
-            return Held(model, scale)
+    if asked := _asked(model, scale):
+        return asked
     held = candidates(read, path)
     chosen = [one for one in held if model in (None, one.network) and scale in (None, one.scale)]
     if not chosen:
-        asked = " ".join([*([model] if model else []), *([f"x{scale}"] if scale else [])])
+        wanted = model or f"x{scale}"
         raise WeightsError(
-            f"{path} holds {_listed(held)}, not {asked}; ask for what it holds or give other "
+            f"{path} holds {_listed(held)}, not {wanted}; ask for what it holds or give other "
             f"weights"
         )
     if len(chosen) > 1:
@@ -87,9 +85,16 @@ def candidates(read: Checkpoint, path: Path) -> list[Held]:
     if near is not None:
         require_exact(read.tensors, expected_shapes(*near), path, f"{near}, the nearest")
     raise WeightsError(
-        f"{path} holds no network that lightsr knows ({len(shapes)} tensors, the first named "
-        f"{next(iter(shapes))!r}); `lightsr models` lists the networks"
+        f"{path} holds no network that lightsr knows (tensors: {len(shapes)}, the first named "
+        f"{shown(next(iter(shapes)))!r}); `lightsr models` lists the networks"
     )
+
+
+def _asked(model: str | None, scale: int | None) -> Held | None:
+    """Return what was asked for where that is all said; `UserError` for what does not exist."""
+    if model is not None:
+        network_spec(model, scale)
+    return None if model is None or scale is None else Held(model, scale)
 
 
 def _as_it_says(read: Checkpoint, path: Path) -> Held:

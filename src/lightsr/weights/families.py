@@ -81,8 +81,14 @@ def require_exact(
         raise WeightsError(f"{path} does not fit{what}: {'; '.join(problems)}")
 
 
+def shown(name: str) -> str:
+    """Return a tensor's name as a message can show it, whatever a file put there: in one line."""
+    printable = name if name.isprintable() else ascii(name)
+    return printable if len(printable) <= 100 else f"{printable[:100]}..."
+
+
 def _first(names: Collection[str], count: int = 3) -> str:
-    listed = ", ".join(list(names)[:count])
+    listed = ", ".join(map(shown, list(names)[:count]))
     return listed if len(names) <= count else f"{listed}, ..."
 
 
