@@ -20,10 +20,12 @@ from lightsr.weights.create import create_network as create_with_weights
 
 class TestFDIWN(NetworkTester):
     name: ClassVar[str] = "fdiwn"
+    slow_to_export: ClassVar[bool] = True
 
 
 class TestFDIWNM(NetworkTester):
     name: ClassVar[str] = "fdiwn-m"
+    slow_to_export: ClassVar[bool] = True
 
 
 @pytest.mark.parametrize(

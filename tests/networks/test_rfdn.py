@@ -24,6 +24,7 @@ from lightsr.weights.official_rfdn import official_name
 
 class TestRFDN(NetworkTester):
     name: ClassVar[str] = "rfdn"
+    slow_to_export: ClassVar[bool] = True
 
 
 class TestERFDN(NetworkTester):

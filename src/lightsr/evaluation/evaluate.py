@@ -21,6 +21,7 @@ from lightsr.images.picture import Picture
 from lightsr.images.resize import Border, imresize
 from lightsr.images.writing import write_picture
 from lightsr.metrics import compare
+from lightsr.weights.catalogue import require_no_weights
 from lightsr.weights.files import write_whole
 
 BICUBIC = "bicubic"
@@ -121,6 +122,7 @@ def evaluate(
     anything asked for that is not there, and `LightsrError` where the network fails.
     """
     if model == BICUBIC:
+        require_no_weights(model, weights)
         enlarge, held, how = bicubic(scale, border), None, {}
     else:
         chosen = open_backend(Choice(model, weights, backend, device, precision), scale)

@@ -6,6 +6,7 @@ opened.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,16 +15,20 @@ from typing import TYPE_CHECKING
 from lightsr.engine.backends.base import Backend
 from lightsr.errors import BackendError, UserError, WeightsError, unknown_name
 from lightsr.networks.registry import network_spec
-from lightsr.weights.catalogue import best, find, shipped
+from lightsr.weights.catalogue import best, find, require_no_weights, shipped
 
 if TYPE_CHECKING:
+    from lightsr.engine.backends.bicubic import BicubicBackend
     from lightsr.engine.backends.onnxruntime import OnnxRuntimeBackend
     from lightsr.engine.backends.torch import TorchBackend
+
+log = logging.getLogger("lightsr")
 
 BACKENDS = ("auto", "onnxruntime", "openvino", "torch")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 SCALES = (2, 3, 4)
+"""Those that any network may come in; a network that is named may have others."""
 DEFAULT_SCALE = 4
 
 
@@ -50,6 +55,13 @@ class Choice:
             raise WeightsError("the weights have an empty name; give a tag or a file")
         if self.backend == "openvino":
             raise BackendError("the openvino backend is not in this version; use onnxruntime")
+        if self.needs_no_weights:
+            require_no_weights(str(self.model), self.weights)
+
+    @property
+    def needs_no_weights(self) -> bool:
+        """Whether a network is named that has nothing to learn."""
+        return self.model is not None and not network_spec(self.model).trained
 
     @property
     def file(self) -> Path | None:
@@ -63,7 +75,9 @@ class Choice:
         return path if isinstance(self.weights, Path) or looks_like_one else None
 
     def shipped_scales(self) -> tuple[int, ...]:
-        """Return the scales, ascending, at which weights for this choice are shipped."""
+        """Return the scales, ascending, at which weights for this choice are at hand."""
+        if self.model is not None and self.needs_no_weights:
+            return network_spec(self.model).scales
         there = {
             entry.scale
             for entry in shipped()
@@ -81,13 +95,17 @@ def open_backend(choice: Choice, scale: int | None = None) -> Backend:
     together.
     """
     choice.check()
-    if scale is not None and scale not in SCALES:
+    if choice.model is not None:
+        spec = network_spec(choice.model, scale)
+        if spec.reconstruction is not None:
+            log.warning("%s is %s", spec.label, spec.reconstruction)
+    elif scale is not None and scale not in SCALES:
         known = ", ".join(f"x{s}" for s in SCALES)
         raise UserError(f"there is no scale x{scale}; networks enlarge by {known}")
-    if choice.model is not None and scale is not None:
-        network_spec(choice.model, scale)
     if choice.file is not None and not choice.file.exists():
         raise WeightsError(f"{choice.file} does not exist")
+    if choice.needs_no_weights and choice.backend != "torch" and choice.device in ("auto", "cpu"):
+        return _open_bicubic(choice, scale)
     is_graph = choice.file is None or choice.file.suffix == ".onnx"
     backend = choice.backend
     if backend == "auto":
@@ -95,6 +113,13 @@ def open_backend(choice: Choice, scale: int | None = None) -> Backend:
     if backend == "torch":
         return _open_torch(choice, scale)
     return _open_onnxruntime(choice, scale)
+
+
+def _open_bicubic(choice: Choice, scale: int | None) -> BicubicBackend:
+    from lightsr.engine.backends.bicubic import BicubicBackend, require_supported
+
+    require_supported(choice.backend, choice.precision)
+    return BicubicBackend(str(choice.model), scale or DEFAULT_SCALE)
 
 
 def _open_onnxruntime(choice: Choice, scale: int | None) -> OnnxRuntimeBackend:
