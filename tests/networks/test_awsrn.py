@@ -24,6 +24,7 @@ from lightsr.weights.official_awsrn import official_name
 
 class TestAWSRNM(LocalNetworkTester):
     name: ClassVar[str] = "awsrn-m"
+    slow: ClassVar[tuple[str, ...]] = ("test_torch_export_is_equal",)
 
 
 @pytest.mark.parametrize(

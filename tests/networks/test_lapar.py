@@ -27,7 +27,7 @@ from lightsr.weights.official_lapar import official_name
 
 class TestLAPARA(LocalNetworkTester):
     name: ClassVar[str] = "lapar-a"
-    slow_to_export: ClassVar[bool] = True
+    slow: ClassVar[tuple[str, ...]] = ("test_torch_export_is_equal",)
 
     def radius(self, scale: int) -> int:
         # 38 LR pixels, and the four output pixels of the last layers, which are fewer LR ones.

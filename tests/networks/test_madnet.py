@@ -15,7 +15,7 @@ from lightsr.networks.registry import network_spec
 
 class TestMADNet(NetworkTester):
     name: ClassVar[str] = "madnet"
-    slow_to_export: ClassVar[bool] = True
+    slow: ClassVar[tuple[str, ...]] = ("test_torch_export_is_equal",)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from lightsr.weights.official_maffsrn import official_name
 
 class TestMAFFSRN(NetworkTester):
     name: ClassVar[str] = "maffsrn"
-    slow_to_export: ClassVar[bool] = True
+    slow: ClassVar[tuple[str, ...]] = ("test_torch_export_is_equal",)
 
     @pytest.mark.parametrize("size", [(13, 13), (20, 17), (41, 33)])
     def test_both_costs_are_exact_at_larger_sizes(self, size: tuple[int, int], scale: int) -> None:

@@ -43,8 +43,10 @@ class NetworkTester:
     """Inherit, set `name`, and add what only this network does."""
 
     name: ClassVar[str]
-    slow_to_export: ClassVar[bool] = False
-    """Where torch.export takes more than a few seconds."""
+    slow: ClassVar[tuple[str, ...]] = ()
+    """Tests that take more than a few seconds for this network."""
+    graph_tolerance: ClassVar[float] = 2e-4
+    """What single precision may cost, relative to the range, with weights at random."""
 
     def build(self, scale: int, dtype: torch.dtype = torch.float32) -> nn.Module:
         """Return the network, perturbed; the same object each time, so leave it as it is."""
@@ -53,13 +55,14 @@ class NetworkTester:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "scale" not in metafunc.fixturenames:
             return
-        first, *others = network_spec(self.name).scales
-        if metafunc.function is NetworkTester.test_torch_export_is_equal:
-            # It is the same at all scales, and takes long.
-            others = [pytest.param(scale, marks=pytest.mark.slow) for scale in others]
-            if self.slow_to_export:
-                first = pytest.param(first, marks=pytest.mark.slow)
-        metafunc.parametrize("scale", [first, *others])
+        test, scales = metafunc.function.__name__, network_spec(self.name).scales
+        # torch.export takes long, and does the same at all scales.
+        quick = scales[:1] if test == "test_torch_export_is_equal" else scales
+        quick = () if test in self.slow else quick
+        metafunc.parametrize(
+            "scale",
+            [s if s in quick else pytest.param(s, marks=pytest.mark.slow) for s in scales],
+        )
 
     @pytest.mark.parametrize("size", [(1, 1), (1, 5), (7, 3), (12, 9)])
     def test_any_size_is_enlarged(self, size: tuple[int, int], scale: int) -> None:
@@ -128,7 +131,7 @@ class NetworkTester:
             with torch.no_grad():
                 wanted = network(lr).numpy()
             sr = np.asarray(session.run(["sr"], {"lr": lr.numpy()})[0])
-            np.testing.assert_allclose(sr, wanted, atol=2e-4 * np.abs(wanted).max())
+            np.testing.assert_allclose(sr, wanted, atol=self.graph_tolerance * np.abs(wanted).max())
 
     def test_torch_export_is_equal(self, scale: int) -> None:
         """Exported with all sizes free, and run at one that it was not exported with."""

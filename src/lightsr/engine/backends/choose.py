@@ -89,16 +89,24 @@ class Choice:
 def open_backend(choice: Choice, scale: int | None = None) -> Backend:
     """Return the backend for a choice at a scale, with its network loaded.
 
+    What is no more than a reconstruction is said to be one in the log.
+
     `scale` None means the one that a file of weights was made for, and 4 for shipped weights.
     "auto" is ONNX Runtime on the processor, unless the device or the weights need torch. Raises
     `UserError` and its kinds for names, weights and devices that are not there or do not go
     together.
     """
+    backend = _open(choice, scale)
+    spec = network_spec(backend.network)
+    if spec.reconstruction is not None:
+        log.warning("%s is %s", spec.label, spec.reconstruction)
+    return backend
+
+
+def _open(choice: Choice, scale: int | None) -> Backend:
     choice.check()
     if choice.model is not None:
-        spec = network_spec(choice.model, scale)
-        if spec.reconstruction is not None:
-            log.warning("%s is %s", spec.label, spec.reconstruction)
+        network_spec(choice.model, scale)
     elif scale is not None and scale not in SCALES:
         known = ", ".join(f"x{s}" for s in SCALES)
         raise UserError(f"there is no scale x{scale}; networks enlarge by {known}")

@@ -8,8 +8,8 @@ _PARAMETERS = {2: 878_156, 3: 930_011, 4: 1_002_608}
 _PER_PIXEL = {2: 813_248, 3: 865_088, 4: 937_664}
 _PER_PICTURE = 61_440
 _RULE = (
-    "is not known, nor is the authors' design; every convolution of the stand-in comes to the "
-    "printed parameters, cut off to thousands, and within 0.2% of the printed multi-adds"
+    "something that is not known; the stand-in's convolutions come to the printed parameters, cut "
+    "off to thousands, and within 0.2% of the printed multi-adds"
 )
 
 MADNET = NetworkSpec(
