@@ -43,6 +43,7 @@ def convert(checkpoint: Path, network: str, scale: int) -> Tensors:
     an unknown network or scale, and `WeightsError` naming the file and what is wrong: unreadable
     (see `read_checkpoint`), of another network or scale, or a tensor missing, surplus or misshapen.
     """
+    network_spec(network, scale)
     return fit(read_checkpoint(checkpoint), checkpoint, network, scale)
 
 
