@@ -6,7 +6,7 @@ import logging
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -129,18 +129,21 @@ def reporter(pictures: int, *, quiet: bool) -> Generator[Reporter]:
             yield shown
 
 
+def before_the_first(*, quiet: bool) -> AbstractContextManager[Reporter]:
+    """Report what the package logs before it is known how many pictures there are."""
+    return _hearing(Silent(0) if quiet else Lines(0))
+
+
 @contextmanager
 def _hearing(to: Reporter) -> Generator[Reporter]:
     """Send the package's log records to a reporter for a while."""
     log = logging.getLogger("lightsr")
-    handler = _Handler(to)
-    log.addHandler(handler)
-    propagated, log.propagate = log.propagate, False
+    before = log.handlers, log.propagate
+    log.handlers, log.propagate = [_Handler(to)], False
     try:
         yield to
     finally:
-        log.removeHandler(handler)
-        log.propagate = propagated
+        log.handlers, log.propagate = before
 
 
 class _Handler(logging.Handler):

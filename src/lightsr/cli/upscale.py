@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightsr.cli.progress import Reporter, reporter
+from lightsr.cli.progress import Reporter, before_the_first, reporter
 from lightsr.cli.reporting import FAILURE, print_line, say
 from lightsr.errors import LightsrError, UserError
 from lightsr.networks.registry import known_scales
@@ -109,21 +109,22 @@ def upscale(
     from lightsr.engine.run import WriteSettings
 
     _require_no_terminal(inputs, output)
-    fit = Fit(
-        scale,
-        width,
-        height,
-        {
-            "model": model,
-            "weights": weights,
-            "backend": backend,
-            "device": device,
-            "precision": precision,
-            "tile": _tile(tile),
-            "ensemble": ensemble,
-            "memory": memory,
-        },
-    )
+    with before_the_first(quiet=quiet):
+        fit = Fit(
+            scale,
+            width,
+            height,
+            {
+                "model": model,
+                "weights": weights,
+                "backend": backend,
+                "device": device,
+                "precision": precision,
+                "tile": _tile(tile),
+                "ensemble": ensemble,
+                "memory": memory,
+            },
+        )
     suffix = _suffix(fit.scale, width, height)
     settings = WriteSettings(format, quality, overwrite)
     jobs = plan_jobs(inputs, output, suffix=suffix, format=format, overwrite=overwrite)

@@ -20,6 +20,7 @@ from lightsr.images.resize import Border, imresize
 from lightsr.images.writing import write_picture
 from lightsr.networks.registry import network_spec
 from lightsr.networks.spec import Protocol as Rule
+from lightsr.weights.catalogue import require_no_weights
 from lightsr.weights.files import write_whole
 
 BICUBIC = "bicubic"
@@ -130,6 +131,7 @@ def evaluate(
         if scale is None:
             raise UserError("give a scale; only a file of weights tells its own")
         if model == BICUBIC:
+            require_no_weights(model, weights)
             how = _described(protocol, "common", scale, lr_dir, border, forward)
             enlarge = bicubic(scale, border)
             scores = score(enlarge, scale, data, lr_dir=lr_dir, border=border, watcher=watcher)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 from pathlib import Path
 from typing import Any, cast
@@ -17,8 +18,11 @@ from torch import Tensor, nn
 
 from lightsr.errors import LightsrError, UserError
 from lightsr.networks.build import create_network
+from lightsr.networks.registry import network_spec
 from lightsr.training.recipe import Optimiser, Recipe
 from lightsr.weights.files import load_tensors
+
+log = logging.getLogger("lightsr")
 
 
 class SuperResolution(lightning.LightningModule):
@@ -92,6 +96,11 @@ def rate_factor(optimiser: Optimiser, step: int, iterations: int) -> float:
 
 def started_network(recipe: Recipe) -> nn.Module:
     """Build the recipe's network, seeded, and start it as the recipe says."""
+    spec = network_spec(recipe.network)
+    if not spec.trained:
+        raise UserError(f"network: {recipe.network} has nothing to learn")
+    if spec.reconstruction is not None:
+        log.warning("%s is %s", spec.label, spec.reconstruction)
     torch.manual_seed(recipe.seed)
     network = create_network(recipe.network, recipe.scale)
     if recipe.start == "bicubic":
