@@ -16,7 +16,11 @@ from lightsr.networks.build import create_network
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(
-    "name", ["imdn", "carn", "carn-m", "rfdn", "e-rfdn", "ecbsr-m4c8", "ecbsr-m10c32"]
+    "name",
+    [
+        *("imdn", "carn", "carn-m", "rfdn", "e-rfdn", "ecbsr-m4c8", "ecbsr-m10c32"),
+        *("idn-rgb", "idn-tf"),
+    ],
 )
 def test_graph_equals_the_network(name: str, scale: int, tmp_path: Path) -> None:
     torch.manual_seed(0)

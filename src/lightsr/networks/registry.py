@@ -9,11 +9,23 @@ from __future__ import annotations
 
 from lightsr.errors import UserError, unknown_name
 from lightsr.networks.spec import Accounting, Cost, NetworkSpec, Published
-from lightsr.networks.specs import carn, ecbsr, fdiwn, fsrcnn, imdn, lapsrn, rfdn, srcnn, vdsr
+from lightsr.networks.specs import (
+    carn,
+    drcn,
+    ecbsr,
+    fdiwn,
+    fsrcnn,
+    idn,
+    imdn,
+    lapsrn,
+    rfdn,
+    srcnn,
+    vdsr,
+)
 
 __all__ = ["Accounting", "Cost", "NetworkSpec", "Published", "list_networks", "network_spec"]
 
-_ARCHITECTURES = (srcnn, fsrcnn, vdsr, lapsrn, carn, imdn, rfdn, ecbsr, fdiwn)
+_ARCHITECTURES = (srcnn, fsrcnn, vdsr, drcn, lapsrn, idn, carn, imdn, rfdn, ecbsr, fdiwn)
 
 _REGISTRY: dict[str, NetworkSpec] = {
     spec.name: spec for architecture in _ARCHITECTURES for spec in architecture.SPECS

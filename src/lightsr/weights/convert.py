@@ -9,9 +9,11 @@ from lightsr.weights import (
     official_carn,
     official_ecbsr,
     official_fdiwn,
+    official_idn,
     official_imdn,
     official_matlab,
     official_rfdn,
+    ported,
 )
 from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
 from lightsr.weights.families import Found, Shapes, require_exact
@@ -24,6 +26,8 @@ FAMILIES = (
     official_carn.FAMILY,
     official_rfdn.FAMILY,
     official_ecbsr.FAMILY,
+    *official_idn.FAMILIES,
+    *ported.FAMILIES,
 )
 """Every family of published checkpoints that lightsr knows; one module each."""
 

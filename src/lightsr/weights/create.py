@@ -13,6 +13,7 @@ from lightsr.weights.catalogue import Shipped, find
 from lightsr.weights.checkpoints import read_checkpoint
 from lightsr.weights.families import require_exact
 from lightsr.weights.files import FORMAT, Tensors
+from lightsr.weights.tensorflow import index_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +53,7 @@ def locate(network: str, scale: int, weights: Source) -> Shipped | Path:
     from lightsr.networks.registry import network_spec
 
     network_spec(network, scale)
-    path = Path(weights)
+    path = index_of(Path(weights))
     if isinstance(weights, Path) or path.name != weights or path.suffix or path.exists():
         if not path.exists():
             raise WeightsError(f"{path} does not exist")
