@@ -8,9 +8,7 @@ is the predictions' weighted sum (sections 3.1 and 3.2).
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
-from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -41,8 +39,18 @@ class DRCN(nn.Module):
         self._start()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Sharpen a batch; each prediction is added as it comes, so that none is kept."""
-        return reduce(operator.add, self.weighted_predictions(x))
+        """Sharpen a batch; each prediction is added as it comes, so that none is kept.
+
+        Added, that is, when the next is there: ONNX Runtime, which goes back from the output and
+        takes the later of two operands first, would else put off all additions to the end.
+        """
+        predictions = self.weighted_predictions(x)
+        total, waiting = next(predictions), None
+        for prediction in predictions:
+            if waiting is not None:
+                total = total + waiting
+            waiting = prediction
+        return total if waiting is None else total + waiting
 
     def weighted_predictions(self, x: Tensor) -> Iterator[Tensor]:
         """Yield the parts of the output, the least deep first."""
