@@ -129,6 +129,11 @@ def test_what_is_not_read_is_refused_with_the_reason(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "w")
 
 
+def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="cannot be read: File name too long"):
+        read_checkpoint(tmp_path / ("w" * 300))
+
+
 def test_one_part_of_the_values_is_not_taken_for_many_tensors(tmp_path: Path) -> None:
     """A small file must not become large."""
     entries = {f"w{i:04}".encode(): entry(VALUE, 0) for i in range(3)}

@@ -101,7 +101,7 @@ def _blob(blob: memoryview, *, vector: bool) -> NDArray[Any]:
     shape: list[int] | None = None
     old = [0, 0, 0, 0]
     parts: list[NDArray[Any]] = []
-    loose: list[memoryview] = []
+    loose = bytearray()
     for field in fields(blob):
         if field.number in (1, 2, 3, 4) and field.wire == VARINT:
             old[field.number - 1] = field.whole
@@ -110,12 +110,12 @@ def _blob(blob: memoryview, *, vector: bool) -> NDArray[Any]:
         elif field.number == 5 and field.wire == BYTES:
             parts.append(np.frombuffer(field.data, "<f4"))
         elif field.number == 5 and field.wire == FIXED32:
-            loose.append(field.data)
+            loose += field.data
         elif field.number == 8 and field.wire == BYTES:
             parts.append(np.frombuffer(field.data, "<f8"))
         elif field.number == 8 and field.wire == FIXED64:
             raise ValueError("doubles that are not packed, which Caffe does not write")
-    parts.append(np.frombuffer(b"".join(loose), "<f4"))
+    parts.append(np.frombuffer(loose, "<f4"))
     values = np.concatenate(parts)
     if shape is None:
         shape = old

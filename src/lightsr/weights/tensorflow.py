@@ -44,10 +44,14 @@ _NO_WEIGHT = re.compile(
 def index_of(path: Path) -> Path:
     """Return the index of the bundle that `path` is a file or the prefix of, else `path` itself."""
     part = _PART.fullmatch(path.name)
-    if part is None and path.exists():
+    try:
+        if part is None and path.exists():
+            return path
+        index = path.with_name(f"{part[1] if part else path.name}.index")
+        return index if index.is_file() else path
+    except OSError:
+        # A name too long, or a folder that may not be entered: whoever reads it will say so.
         return path
-    index = path.with_name(f"{part[1] if part else path.name}.index")
-    return index if index.is_file() else path
 
 
 def weights_alone(tensors: Mapping[str, NDArray[Any]]) -> Tensors:
