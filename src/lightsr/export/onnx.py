@@ -288,6 +288,14 @@ class _Lowering:
         self.nodes.append(helper.make_node("Split", [x], outputs, axis=axis, num_outputs=parts))
         return outputs
 
+    def item(self, value: str | list[str], index: Any) -> str:
+        """Return one of several values, or one entry of a value along its first axis."""
+        if not isinstance(index, int):
+            raise LightsrError(f"the ONNX exporter does not know the index {index}")
+        if isinstance(value, list):
+            return value[index]
+        return self.emit("Gather", value, np.array(index, np.int64), axis=0)
+
     def split_sizes(self, x: str, sizes: list[int], axis: int) -> list[str]:
         self.count += 1
         outputs = [f"t{self.count}_{part}" for part in range(len(sizes))]
@@ -354,5 +362,6 @@ _OPERATORS: dict[Any, _Rule] = {
     ),
     "chunk": lambda g, a, _: g.split(a[0], a[1], a[2]),
     "split": lambda g, a, _: g.split_sizes(a[0], a[1], a[2]),
+    "sum": lambda g, a, _: g.emit("ReduceSum", a[0], keepdims=0),
     "index_select": lambda g, a, _: g.emit("Gather", a[0], a[2], axis=a[1]),
 }

@@ -20,11 +20,13 @@ from lightsr.weights import (
     official_carn,
     official_ecbsr,
     official_fdiwn,
+    official_idn,
     official_imdn,
     official_lapar,
     official_maffsrn,
     official_matlab,
     official_rfdn,
+    ported,
 )
 from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
 from lightsr.weights.families import Family, Found, Shapes, require_exact, shown
@@ -40,6 +42,8 @@ FAMILIES = (
     official_awsrn.FAMILY,
     official_maffsrn.FAMILY,
     official_lapar.FAMILY,
+    *official_idn.FAMILIES,
+    *ported.FAMILIES,
 )
 """Every family of published checkpoints that lightsr knows; one module each."""
 

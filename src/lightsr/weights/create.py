@@ -13,6 +13,7 @@ from lightsr.weights.catalogue import Shipped, find, require_no_weights
 from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
 from lightsr.weights.families import require_exact
 from lightsr.weights.files import FORMAT, Tensors
+from lightsr.weights.tensorflow import index_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,7 +77,7 @@ def locate(network: str, scale: int, weights: Source) -> Shipped | Path:
     from lightsr.networks.registry import network_spec
 
     network_spec(network, scale)
-    path = Path(weights)
+    path = index_of(Path(weights))
     if isinstance(weights, Path) or path.name != weights or path.suffix or path.exists():
         if not path.exists():
             raise WeightsError(f"{path} does not exist")

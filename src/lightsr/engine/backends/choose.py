@@ -16,6 +16,7 @@ from lightsr.engine.backends.base import Backend
 from lightsr.errors import BackendError, UserError, WeightsError, unknown_name
 from lightsr.networks.registry import known_scales, network_spec
 from lightsr.weights.catalogue import best, find, require_no_weights, shipped
+from lightsr.weights.tensorflow import index_of
 
 if TYPE_CHECKING:
     from lightsr.engine.backends.bicubic import BicubicBackend
@@ -68,7 +69,7 @@ class Choice:
         A `Path`, and a string that looks like one (it has a folder or a suffix, or is there), is
         a file.
         """
-        path = Path(self.weights)
+        path = index_of(Path(self.weights))
         looks_like_one = path.name != self.weights or path.suffix or path.exists()
         return path if isinstance(self.weights, Path) or looks_like_one else None
 
