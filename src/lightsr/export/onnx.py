@@ -266,9 +266,11 @@ class _Lowering:
         return self.emit("Cast", x, to=TensorProto.DataType.Value(to))
 
     def item(self, x: Any, which: Any) -> Any:
-        """One of several values, or a part of a value along each axis."""
+        """One of several values, an entry along the first axis, or a part along each axis."""
         if isinstance(which, int):
-            return x[which]
+            if not isinstance(x, str):
+                return x[which]
+            return self.emit("Gather", x, np.array(which, np.int64), axis=0)
         cuts = [(axis, cut) for axis, cut in enumerate(which) if cut != slice(None)]
         starts, ends, axes = (
             np.array(values, np.int64)
@@ -287,14 +289,6 @@ class _Lowering:
         outputs = [f"t{self.count}_{part}" for part in range(parts)]
         self.nodes.append(helper.make_node("Split", [x], outputs, axis=axis, num_outputs=parts))
         return outputs
-
-    def item(self, value: str | list[str], index: Any) -> str:
-        """Return one of several values, or one entry of a value along its first axis."""
-        if not isinstance(index, int):
-            raise LightsrError(f"the ONNX exporter does not know the index {index}")
-        if isinstance(value, list):
-            return value[index]
-        return self.emit("Gather", value, np.array(index, np.int64), axis=0)
 
     def split_sizes(self, x: str, sizes: list[int], axis: int) -> list[str]:
         self.count += 1

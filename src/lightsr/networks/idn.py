@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightsr.networks.layers import bicubic_taps, conv1x1, conv3x3
-from lightsr.networks.luma import FixedResampling, LumaNetwork
+from lightsr.networks.luma import LumaNetwork
+from lightsr.networks.resampling import FixedResampling
 
 _SLOPE = 0.05
 _WIDTH = 64
