@@ -16,7 +16,7 @@ from lightsr.engine.backends.choose import Choice, open_backend
 from lightsr.engine.samples import from_float, to_float
 from lightsr.errors import LightsrError, UserError
 from lightsr.evaluation.forward import Forward, Run, chop
-from lightsr.evaluation.pairs import Picture8, find_pairs
+from lightsr.evaluation.pairs import Pair, Picture8, find_pairs
 from lightsr.images.picture import Picture
 from lightsr.images.resize import Border, imresize
 from lightsr.images.writing import write_picture
@@ -162,15 +162,23 @@ def score(
     for pair in pairs:
         if watcher is not None:
             watcher.begin(pair.name)
-        lr, hr = pair.load(scale, border)
-        start = time.perf_counter()
-        sr = enlarge(lr)
-        seconds = time.perf_counter() - start
-        psnr, ssim = compare(sr, hr, border=scale)
-        scores.append(ImageScore(pair.name, psnr, ssim, seconds))
+        measured, sr = score_pair(enlarge, scale, pair, border)
+        scores.append(measured)
         if watcher is not None:
-            watcher.finish(scores[-1], sr)
+            watcher.finish(measured, sr)
     return scores
+
+
+def score_pair(
+    enlarge: Enlarge, scale: int, pair: Pair, border: Border
+) -> tuple[ImageScore, Picture8]:
+    """Enlarge one LR picture; return what `score` measures on it, and the enlarged picture."""
+    lr, hr = pair.load(scale, border)
+    start = time.perf_counter()
+    sr = enlarge(lr)
+    seconds = time.perf_counter() - start
+    psnr, ssim = compare(sr, hr, border=scale)
+    return ImageScore(pair.name, psnr, ssim, seconds), sr
 
 
 def bicubic(scale: int, border: Border) -> Enlarge:
