@@ -13,7 +13,7 @@ from lightsr.errors import LightsrError, UserError
 
 if TYPE_CHECKING:
     from lightsr.evaluation.benchmark.results import Results
-    from lightsr.evaluation.benchmark.settings import TestSet
+    from lightsr.evaluation.benchmark.settings import DataSet
 
 
 def benchmark(
@@ -166,7 +166,7 @@ def _scales(given: list[str] | None, known: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted({int(word) for word in wanted})) or known
 
 
-def _sets(data: list[str], lr_dirs: list[str]) -> tuple[TestSet, ...]:
+def _sets(data: list[str], lr_dirs: list[str]) -> tuple[DataSet, ...]:
     from dataclasses import replace
 
     from lightsr.errors import unknown_name

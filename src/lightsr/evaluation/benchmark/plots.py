@@ -239,7 +239,7 @@ def _draw(axes: Axes, panel: _Panel, axis: str, ink: str) -> None:
     for spine in axes.spines.values():
         spine.set_color(ink)
         spine.set_alpha(0.4)
-    axes.legend(fontsize=_FONT - 1, labelcolor=ink, framealpha=0, loc="lower right")
+    axes.legend(fontsize=_FONT - 1, labelcolor=ink, framealpha=0, loc="best")
 
 
 def _count_format(value: float, _: float) -> str:

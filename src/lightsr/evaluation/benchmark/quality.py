@@ -15,7 +15,7 @@ from lightsr.engine.backends.choose import Choice, open_backend
 from lightsr.errors import LightsrError
 from lightsr.evaluation.benchmark.cache import Cache, Value, file_digest, number
 from lightsr.evaluation.benchmark.contenders import Contender
-from lightsr.evaluation.benchmark.settings import Engine, Protocol, Settings, TestSet
+from lightsr.evaluation.benchmark.settings import DataSet, Engine, Protocol, Settings
 from lightsr.evaluation.evaluate import (
     BICUBIC,
     Enlarge,
@@ -37,7 +37,7 @@ _PER_PIXEL = 20_000
 class Picture:
     """A picture of a test set at a scale."""
 
-    set: TestSet
+    set: DataSet
     scale: int
     pair: Pair
     digests: tuple[str, str | None]

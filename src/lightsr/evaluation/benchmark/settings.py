@@ -14,7 +14,7 @@ from lightsr.images.resize import Border
 
 
 @dataclass(frozen=True, slots=True)
-class TestSet:
+class DataSet:
     """A named folder of originals."""
 
     name: str
@@ -70,7 +70,7 @@ class Settings:
     """Everything that a benchmark is asked for."""
 
     output: Path
-    sets: tuple[TestSet, ...]
+    sets: tuple[DataSet, ...]
     scales: tuple[int, ...] = (2, 3, 4)
     networks: tuple[str, ...] | None = None
     """None: all that lightsr knows."""
@@ -88,7 +88,7 @@ class Settings:
     plots: bool = True
 
 
-def parse_test_set(text: str) -> TestSet:
+def parse_test_set(text: str) -> DataSet:
     """Return the test set that NAME=FOLDER or FOLDER names.
 
     A folder with a sub-folder HR stands for that one. Raises `UserError` where it is no folder.
@@ -97,7 +97,7 @@ def parse_test_set(text: str) -> TestSet:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder" if folder.exists() else f"{folder} does not exist")
     hr = folder / "HR" if (folder / "HR").is_dir() else folder
-    return TestSet(name or dataset_name(hr), hr)
+    return DataSet(name or dataset_name(hr), hr)
 
 
 def split_named(text: str) -> tuple[str, Path]:
