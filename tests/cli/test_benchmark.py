@@ -135,6 +135,7 @@ def test_mistakes_are_one_line(
     assert "is no crop" in said("--crop", "noise:1,2,3")
     assert "no picture is named 'noice'" in said("--crop", "noice:1,2,30,30")
     assert "is no folder" in said(output="file")
+    assert "cannot be written" in said(output="file/in")
     assert "did you mean 'torch'" in said("--backend", "torsh")
     monkeypatch.setattr("lightsr.evaluation.benchmark.write.find_spec", lambda _: None)
     assert "pip install 'lightsr[benchmark]'" in said()

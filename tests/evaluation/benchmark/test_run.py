@@ -20,6 +20,7 @@ from evaluation.pictures import noise, read, write
 from lightsr.errors import LightsrError, UserError
 from lightsr.evaluation.benchmark import cost as cost_module
 from lightsr.evaluation.benchmark import quality
+from lightsr.evaluation.benchmark.cache import Cache, CacheError
 from lightsr.evaluation.benchmark.cost import GaveUp, Measured
 from lightsr.evaluation.benchmark.results import Results, Row
 from lightsr.evaluation.benchmark.run import measure
@@ -192,6 +193,17 @@ def test_a_network_that_fails_is_listed_and_the_rest_is_done(asked: Settings, gr
     assert heard.finished.count(None) == 2
     _, heard = run(asked)
     assert heard.steps == 3  # what failed is tried again
+
+
+def test_nothing_is_measured_for_nothing(asked: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be kept, the run ends at once instead of failing step by step."""
+
+    def full(*_: object) -> None:
+        raise CacheError("the disk is full")
+
+    monkeypatch.setattr(Cache, "put", full)
+    with pytest.raises(UserError, match="the disk is full"):
+        run(asked)
 
 
 def test_two_sets_of_one_name_and_none(asked: Settings) -> None:

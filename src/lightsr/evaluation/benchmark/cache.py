@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, cast
 
 from lightsr.errors import UserError
@@ -22,6 +23,10 @@ kept from before is measured again. A test pins a few figures to tell when."""
 
 Key = Mapping[str, Any]
 Value = dict[str, Any]
+
+
+class CacheError(UserError):
+    """What was measured cannot be kept, so that measuring on would be for nothing."""
 
 
 class Cache:
@@ -46,10 +51,19 @@ class Cache:
         return value
 
     def put(self, key: Key, value: Value) -> None:
-        """Keep `value` under `key`; it is there whole or not at all. Raises `UserError`."""
+        """Keep `value` under `key`; it is there whole or not at all. Raises `CacheError`."""
         kept = {"key": _full(key), "value": value}
         text = json.dumps({**kept, "sha256": digest(kept)}, indent=1, ensure_ascii=False)
-        write_whole(self.path(key), text.encode(), UserError)
+        write_whole(self.path(key), text.encode(), CacheError)
+
+    def require_writable(self) -> None:
+        """Raise `CacheError` unless values can be kept."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise CacheError(f"{self.folder} cannot be written: {error.strerror}") from error
 
     def path(self, key: Key, suffix: str = ".json") -> Path:
         """Return the file for a key; other suffixes serve for what belongs to the value."""

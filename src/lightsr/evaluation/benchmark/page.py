@@ -75,7 +75,15 @@ def _scale(results: Results, scale: int, plots: Sequence[Plot]) -> str:
     )
     parts = "".join(_comparison(one) for one in results.comparisons if one.scale == scale)
     table = _table(results.at(scale), results.set_names, f"Networks at x{scale}")
-    return f'<section id="x{scale}"><h2>x{scale}</h2>{table}{figures}{parts}</section>'
+    counted = "".join(
+        f"<li>{escape(', '.join(titles))}: {escape(rule)}.</li>"
+        for rule, titles in text.rules(results.at(scale))
+    )
+    rules = (
+        "<details><summary>What the published multi-adds count</summary>"
+        f"<ul>{counted}</ul></details>"
+    )
+    return f'<section id="x{scale}"><h2>x{scale}</h2>{table}{rules}{figures}{parts}</section>'
 
 
 def _table(rows: Sequence[Row], sets: Sequence[str], name: str) -> str:

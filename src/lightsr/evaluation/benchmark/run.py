@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from lightsr.errors import LightsrError, UserError
-from lightsr.evaluation.benchmark.cache import Cache
+from lightsr.evaluation.benchmark.cache import Cache, CacheError
 from lightsr.evaluation.benchmark.contenders import Contender, contenders
 from lightsr.evaluation.benchmark.cost import MakeGraph, Subject, Timer
 from lightsr.evaluation.benchmark.crops import Named, compare_visually, shown
@@ -47,17 +47,18 @@ def measure(settings: Settings, *, watcher: Watcher, make_graph: MakeGraph) -> R
     """
     _require_sound(settings)
     everything = pictures(settings)
+    to_show = shown(settings, everything)
+    cache = Cache(settings.output / CACHE)
+    cache.require_writable()
     found, skipped = contenders(settings)
     for one in skipped:
         watcher.note(f"{one.file} is skipped: {one.reason}")
-    cache = Cache(settings.output / CACHE)
     timer = Timer(settings, cache, make_graph)
     results = Results(settings, timer.machine, [Row(one) for one in found], skipped)
     first = {(p.set.name, p.pair.name) for p in everything}
     results.pictures = {
         name: sum(in_set == name for in_set, _ in first) for name in results.set_names
     }
-    to_show = shown(settings, everything)
     measurer = Measurer(settings, cache)
     run = _Run(settings, results, measurer, timer, watcher, {name for name, _ in to_show})
     steps = run.do(everything)
@@ -172,6 +173,8 @@ class _Run:
             try:
                 score = self.measurer.measure(step, keep_picture=self._is_shown(step))
                 text = f"{name}: {score.psnr:.4f} dB ({score.seconds:.2f} s)"
+            except CacheError:
+                raise
             except (LightsrError, MemoryError) as error:
                 text = self._fail(contender, contender.name, error)
         self.clock.did(step.work)
@@ -190,6 +193,8 @@ class _Run:
                     text = f"{name}: given up after {value['gave_up']:g} s"
                 else:
                     text = f"{name}: {value['seconds']:.2f} s"
+            except CacheError:
+                raise
             except (LightsrError, MemoryError) as error:
                 text = self._fail(subject, name, error)
         self.clock.did(subject.work)

@@ -29,6 +29,8 @@ def markdown(results: Results) -> str:
             _table(*_quality(rows, results.set_names)),
             _cost_caption(results),
             _table(*_cost(rows)),
+            "What the published multi-adds count:",
+            "\n".join(f"- {', '.join(titles)}: {rule}." for rule, titles in rules(rows)),
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -120,6 +122,19 @@ def seconds(row: Row) -> str:
 def memory(row: Row) -> str:
     """Return the peak memory in words."""
     return NOTHING if row.peak_bytes is None else format_memory(row.peak_bytes)
+
+
+def rules(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
+    """Return the rules that the published multi-adds follow, each with its networks' names."""
+    titles: dict[str, list[str]] = {}
+    for row in rows:
+        counted = row.complexity
+        if counted is not None:
+            rule = counted.spec.published_accounting[row.contender.scale].rule
+            by_rule = titles.setdefault(rule, [])
+            if row.contender.title not in by_rule:
+                by_rule.append(row.contender.title)
+    return list(titles.items())
 
 
 def how_it_was_measured(results: Results) -> list[str]:
