@@ -107,6 +107,7 @@ def test_latency_and_memory_are_measured_in_a_fresh_process(tmp_path: Path) -> N
     told = json.loads((tmp_path / "out" / "results.json").read_text())
     for row in told["rows"]:
         assert 0 < row["latency"]["seconds"] < 60
+        assert 0 < row["latency"]["core_seconds"] < 60
         if sys.platform == "linux":
             assert 20e6 < row["peak_bytes"] < 4e9
 

@@ -67,7 +67,7 @@ def made_up(scales: tuple[int, ...] = (4,)) -> Results:
         if published is not None:
             row.images["Set5"] = [ImageScore("a", published.psnr, published.ssim, 1.0)]
         if counted is not None:
-            row.cost = Measured((counted.multi_adds / 1e10,), 10**8)
+            row.cost = Measured((counted.multi_adds / 1e10,), 1.0, 10**8)
         rows.append(row)
     return Results(asked, {}, rows, pictures={"Set5": 1})
 

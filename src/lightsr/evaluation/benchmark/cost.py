@@ -59,6 +59,8 @@ class Measured:
 
     seconds: tuple[float, ...]
     """Of every run, in the order of the rounds."""
+    core_seconds: float
+    """What all cores together spent on a run, the median over the runs."""
     peak_bytes: int | None
     """The median over the runs; None where the system does not tell."""
 
@@ -96,8 +98,8 @@ class Timer:
     def time(self, subject: Subject, round_: int, folder: Path) -> Mapping[str, Any]:
         """Time one run and keep it. Graphs that are needed for it are made in `folder`.
 
-        The result holds "seconds" and "peak_bytes", or "gave_up" where the time limit was
-        passed. Raises `LightsrError` where the run fails.
+        The result holds "seconds", "core_seconds" and "peak_bytes", or "gave_up" where the time
+        limit was passed. Raises `LightsrError` where the run fails.
         """
         value = self._run(subject, folder)
         self._cache.put(self._key(subject, round_), dict(value))
@@ -112,7 +114,9 @@ class Timer:
                 return GaveUp(f"a run takes more than {value['gave_up']:g} s")
         peaks = [value["peak_bytes"] for value in values if value["peak_bytes"] is not None]
         peak = int(statistics.median(peaks)) if peaks else None
-        return Measured(tuple(value["seconds"] for value in values), peak)
+        seconds = tuple(value["seconds"] for value in values)
+        cores = statistics.median(value["core_seconds"] for value in values)
+        return Measured(seconds, cores, peak)
 
     def _key(self, subject: Subject, round_: int) -> Mapping[str, Any]:
         return {

@@ -121,9 +121,10 @@ def _columns(sets: Sequence[str]) -> tuple[list[tuple[str, int]], list[_Column]]
             _Column("by their rule", first="ascending"),
             _Column("published", first="ascending"),
         ]
-    groups.append(("Measured here", 2))
+    groups.append(("Measured here", 3))
     columns += [
         _Column("latency", first="ascending", start=True),
+        _Column("core time", first="ascending"),
         _Column("peak memory", first="ascending"),
     ]
     return groups, columns
@@ -136,7 +137,11 @@ def _line(row: Row, sets: Sequence[str], columns: Sequence[_Column]) -> str:
     for name in sets:
         cells += _quality(row, name)
     cells += _counts(row)
-    cells += [_Cell(text.seconds(row), row.latency), _Cell(text.memory(row), row.peak_bytes)]
+    cells += [
+        _Cell(text.seconds(row), row.latency),
+        _Cell(text.core_seconds(row), row.core_seconds),
+        _Cell(text.memory(row), row.peak_bytes),
+    ]
     return "".join(
         _cell(cell, column, heads_row=index == 0)
         for index, (cell, column) in enumerate(zip(cells, columns, strict=True))

@@ -86,6 +86,11 @@ class Row:
         return self.cost.median if isinstance(self.cost, Measured) else None
 
     @property
+    def core_seconds(self) -> float | None:
+        """Median of the seconds that all cores together spend on it."""
+        return self.cost.core_seconds if isinstance(self.cost, Measured) else None
+
+    @property
     def peak_bytes(self) -> int | None:
         """Peak memory of a process that does nothing else."""
         return self.cost.peak_bytes if isinstance(self.cost, Measured) else None
@@ -195,4 +200,8 @@ def _latency(row: Row) -> dict[str, Any] | None:
         return {"seconds": None, "why": row.cost.reason}
     if row.cost is None:
         return None
-    return {"seconds": row.cost.median, "runs": list(row.cost.seconds)}
+    return {
+        "seconds": row.cost.median,
+        "core_seconds": row.cost.core_seconds,
+        "runs": list(row.cost.seconds),
+    }

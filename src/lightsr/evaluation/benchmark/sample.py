@@ -1,6 +1,7 @@
 """One timed run of one network, in a process of its own: `python -m` this, with JSON as argument.
 
-Prints a JSON object: the seconds of the run, and the most memory that the process (or, where the
+Prints a JSON object: the seconds of the run, those that processor cores spent on it together (which
+hardly depend on what else the machine does), and the most memory that the process (or, where the
 network runs on a CUDA device, that device) held, in bytes, null where the system does not tell.
 """
 
@@ -30,16 +31,20 @@ def main() -> None:
 def sample(
     network: str, scale: int, height: int, width: int, weights: str, **engine: str
 ) -> dict[str, Any]:
-    """Enlarge one LR picture of `height` x `width` noise, and return seconds and peak memory."""
+    """Enlarge one LR picture of `height` x `width` noise, and return what was measured."""
     run, device = _opened(network, scale, weights, engine)
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     run(noise[:_SMALL, :_SMALL])
     if device == "cuda":
         run(noise)  # kernels are chosen for a size when it is first seen
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     run(noise)
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "peak_bytes": _peak(device), "device": device}
+    return {
+        "seconds": time.perf_counter() - start,
+        "core_seconds": time.process_time() - worked,
+        "peak_bytes": _peak(device),
+        "device": device,
+    }
 
 
 def _opened(

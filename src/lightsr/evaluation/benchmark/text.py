@@ -55,7 +55,7 @@ def comma_separated(results: Results) -> str:
     for name in results.set_names:
         for what in ("measured", "published", "difference"):
             columns += [f"{name}_psnr_{what}", f"{name}_ssim_{what}"]
-    columns += ["latency_seconds", "peak_bytes"]
+    columns += ["latency_seconds", "core_seconds", "peak_bytes"]
     target = io.StringIO()
     writer = csv.DictWriter(target, columns, lineterminator="\n")
     writer.writeheader()
@@ -68,6 +68,7 @@ def comma_separated(results: Results) -> str:
             "weights": held.get("label"),
             "weights_sha256": held.get("sha256"),
             "latency_seconds": _of(told["latency"]).get("seconds"),
+            "core_seconds": _of(told["latency"]).get("core_seconds"),
             "peak_bytes": told["peak_bytes"],
         }
         for kind in ("parameters", "multi_adds"):
@@ -119,6 +120,11 @@ def seconds(row: Row) -> str:
     return NOTHING if row.latency is None else f"{row.latency:.2f} s"
 
 
+def core_seconds(row: Row) -> str:
+    """Return what all cores together spend on a run, in words."""
+    return NOTHING if row.core_seconds is None else f"{row.core_seconds:.2f} s"
+
+
 def memory(row: Row) -> str:
     """Return the peak memory in words."""
     return NOTHING if row.peak_bytes is None else format_memory(row.peak_bytes)
@@ -150,8 +156,9 @@ def how_it_was_measured(results: Results) -> list[str]:
             f"Latency and memory: output of 1280x720 (1278x720 at x3), the median of "
             f"{results.settings.repeats} runs, each in a fresh process, the networks in turn; "
             f"{machine['processor']}, {machine['cores']} cores, {machine['library']}, device "
-            f"{engine.device}, precision {engine.precision}. Memory is the most that the process "
-            f"held, libraries included."
+            f"{engine.device}, precision {engine.precision}. Core time is what all cores together "
+            f"spent, which hardly depends on what else the machine did. Memory is the most that "
+            f"the process held, libraries included."
         )
     return sentences
 
@@ -197,7 +204,7 @@ def _cost_caption(results: Results) -> str:
 
 def _cost(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     head = ["network", "parameters", "by their rule", "published"]
-    head += ["multi-adds", "by their rule", "published", "latency", "memory"]
+    head += ["multi-adds", "by their rule", "published", "latency", "core time", "memory"]
     lines: dict[str, list[str]] = {}
     for row in rows:
         counted = row.complexity
@@ -211,7 +218,9 @@ def _cost(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
             line += [published.parameters or NOTHING, giga(counted.multi_adds), giga(multi_adds)]
             line.append(published.multi_adds or NOTHING)
         # Weights do not change the cost, so that one line serves all of a network.
-        lines.setdefault(row.contender.network, [*line, seconds(row), memory(row)])
+        lines.setdefault(
+            row.contender.network, [*line, seconds(row), core_seconds(row), memory(row)]
+        )
     return head, list(lines.values())
 
 
