@@ -91,4 +91,4 @@ def _badness(
 ) -> tuple[float, float]:
     covered = sum(box.overlap(other) for other in taken)
     crossed = sum(1 for line in lines if box.overlap(line) > 0)
-    return covered, distance + 3 * crossed
+    return covered, distance + 6 * crossed

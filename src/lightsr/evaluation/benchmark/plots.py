@@ -16,6 +16,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from matplotlib.transforms import BboxBase
 
 from lightsr.evaluation.benchmark.labels import Box, Label, place
@@ -233,6 +234,7 @@ def _draw(axes: Axes, panel: _Panel, axis: str, ink: str) -> None:
     axes.set_xlabel(axis, color=ink, fontsize=_FONT)
     axes.set_ylabel("PSNR in dB", color=ink, fontsize=_FONT)
     axes.xaxis.set_major_formatter(_count_format if "seconds" not in axis else _seconds_format)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.minorticks_off()
     axes.tick_params(colors=ink, labelsize=_FONT - 1)
     axes.grid(visible=True, color=ink, alpha=0.12, linewidth=0.6)
