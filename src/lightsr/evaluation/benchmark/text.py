@@ -151,10 +151,12 @@ def how_it_was_measured(results: Results) -> list[str]:
         f"Measured on {sets}: {_how_measured(results)}.",
         "A cell is empty where there is no figure: no weights at hand, or nothing published.",
     ]
-    if results.settings.repeats:
+    repeats = results.settings.repeats
+    if repeats:
+        runs = "one run" if repeats == 1 else f"the median of {repeats} runs, each"
         sentences.append(
-            f"Latency and memory: output of 1280x720 (1278x720 at x3), the median of "
-            f"{results.settings.repeats} runs, each in a fresh process, the networks in turn; "
+            f"Latency and memory: output of 1280x720 (1278x720 at x3), {runs} "
+            f"in a fresh process, the networks in turn; "
             f"{machine['processor']}, {machine['cores']} cores, {machine['library']}, device "
             f"{engine.device}, precision {engine.precision}. Core time is what all cores together "
             f"spent, which hardly depends on what else the machine did. Memory is the most that "
