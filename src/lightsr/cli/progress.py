@@ -73,12 +73,12 @@ class Lines(Reporter):
 class Bars(Reporter):
     """Shows a bar for the pictures and one for the tiles of a picture, with the time left."""
 
-    def __init__(self, pictures: int, bars: Progress) -> None:
+    def __init__(self, pictures: int, bars: Progress, what: str) -> None:
         super().__init__(pictures)
         self._bars = bars
         self._all: TaskID | None = None
         if pictures > 1:
-            self._all = bars.add_task("pictures", total=pictures)
+            self._all = bars.add_task(what, total=pictures)
         self._picture: TaskID | None = None
 
     def note(self, text: str) -> None:
@@ -105,8 +105,11 @@ class Bars(Reporter):
 
 
 @contextmanager
-def reporter(pictures: int, *, quiet: bool) -> Generator[Reporter]:
-    """Give the reporter that fits standard error; what the package logs goes through it."""
+def reporter(pictures: int, *, quiet: bool, what: str = "pictures") -> Generator[Reporter]:
+    """Give the reporter that fits standard error; what the package logs goes through it.
+
+    `what` says what there is to be done that many of.
+    """
     if quiet:
         with _hearing(Silent(pictures)) as silent:
             yield silent
@@ -125,7 +128,7 @@ def reporter(pictures: int, *, quiet: bool) -> Generator[Reporter]:
             console=Console(stderr=True),
             transient=True,
         )
-        with bars, _hearing(Bars(pictures, bars)) as shown:
+        with bars, _hearing(Bars(pictures, bars, what)) as shown:
             yield shown
 
 

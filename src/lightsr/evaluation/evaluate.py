@@ -181,8 +181,8 @@ def _measured(pairs: Sequence[Pair], measure: Measure, watcher: Watcher | None) 
     for pair in pairs:
         if watcher is not None:
             watcher.begin(pair.name)
-        (psnr, ssim), enlarged, seconds = measure(pair)
-        scores.append(ImageScore(pair.name, psnr, ssim, seconds))
+        measured, enlarged = _scored(pair, measure)
+        scores.append(measured)
         if watcher is not None:
             watcher.finish(scores[-1], enlarged)
     return scores
@@ -213,6 +213,18 @@ def _described(
         "samples": f"{'luma in ' if luma else ''}8 bit, clipped and rounded",
         "ssim": "11x11 Gaussian of sigma 1.5, K = 0.01 and 0.03, valid region",
     }
+
+
+def score_pair(
+    enlarge: Enlarge, scale: int, pair: Pair, border: Border
+) -> tuple[ImageScore, Picture8]:
+    """Enlarge one LR picture; return what `score` measures on it, and the enlarged picture."""
+    return _scored(pair, common(enlarge, scale, border))
+
+
+def _scored(pair: Pair, measure: Measure) -> tuple[ImageScore, Picture8]:
+    (psnr, ssim), enlarged, seconds = measure(pair)
+    return ImageScore(pair.name, psnr, ssim, seconds), enlarged
 
 
 def bicubic(scale: int, border: Border) -> Enlarge:
