@@ -63,7 +63,7 @@ FAMILIES: dict[str, Family] = {
     "vp9": Family(
         *(("libvpx-vp9",), {"b": "0", "row-mt": "1"}, 24, 63, "4", "cpu-used"),
         even=False,
-        bytes_per_pixel=100,
+        bytes_per_pixel=140,
     ),
     "ffv1": Family(("ffv1",), {"level": "3", "slicecrc": "1"}, even=False),
     "prores": Family(("prores_ks", "prores"), {"profile": "3", "vendor": "apl0"}),
