@@ -70,7 +70,7 @@ def make_clip(
 
     `picture(n)` gives RGB (8 bits), or a `VideoFrame` ready to be encoded.
     """
-    with av.open(str(path), "w") as container:
+    with av.open(f"file:{path}", "w") as container:
         stream: Any = container.add_stream(codec, rate=10, options=options or {})
         stream.height, stream.width = size
         stream.pix_fmt = pixel_format
@@ -107,7 +107,7 @@ def _seconds(frame: Any) -> Fraction:
 
 def shown(path: Path) -> list[tuple[int, Fraction]]:
     """Return which number every frame of a video shows, and when in seconds."""
-    with av.open(str(path)) as container:
+    with av.open(f"file:{path}") as container:
         stream = container.streams.video[0]
         return [
             (number_of(frame.to_ndarray(format="rgb24")), _seconds(frame))
@@ -117,7 +117,7 @@ def shown(path: Path) -> list[tuple[int, Fraction]]:
 
 def heard(path: Path) -> list[float]:
     """Return when clicks begin, in seconds."""
-    with av.open(str(path)) as container:
+    with av.open(f"file:{path}") as container:
         pieces = [
             (
                 float(_seconds(frame)),

@@ -34,11 +34,11 @@ def weights(graph: Graph) -> str:
 
 
 def test_a_video_lands_beside_its_input(tmp_path: Path, weights: str) -> None:
-    source = make_clip(tmp_path / "a ü.mp4", range(12), sound=clicks(1, [0.5]))
+    source = make_clip(tmp_path / "a:ü 1%.mp4", range(12), sound=clicks(1, [0.5]))
     done = run_lightsr("upscale", source.name, "--weights", weights, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, ""), done
-    assert done.stderr.startswith("a ü.mp4 -> a ü_x2.mp4 (128x48 -> 256x96, 12 frames, ")
-    assert shown(tmp_path / "a ü_x2.mp4") == shown(source)
+    assert done.stderr.startswith("a:ü 1%.mp4 -> a:ü 1%_x2.mp4 (128x48 -> 256x96, 12 frames, ")
+    assert shown(tmp_path / "a:ü 1%_x2.mp4") == shown(source)
     assert len(list(tmp_path.iterdir())) == 2
 
 

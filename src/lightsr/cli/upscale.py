@@ -84,7 +84,7 @@ def upscale(
     format: Annotated[
         str | None,
         typer.Option(
-            metavar="png|…|mp4|…",
+            metavar="png|jpg|mp4|mkv|...",
             help="Format to write: png, jpg, webp, tiff, avif; mp4, m4v, mov, mkv, webm, avi. The "
             "input's own if left out.",
         ),

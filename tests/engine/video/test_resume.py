@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from lightsr.engine.fit import Fit
 from lightsr.engine.video import run as module
 from lightsr.engine.video.encoding import Packet, VideoSettings
 from lightsr.engine.video.run import run_video
-from lightsr.engine.video.segments import folder_of, work_folder
-from lightsr.errors import VideoError
+from lightsr.engine.video.segments import WorkFolder, folder_of, work_folder
+from lightsr.errors import UserError, VideoError
 
 SLOW = """
 import sys, time
@@ -163,6 +164,23 @@ def test_a_damaged_segment_is_made_again(tmp_path: Path, source: Path, fit: Fit)
     assert run_video(source, target, fit, VideoSettings()).kept == 12
     run_video(source, tmp_path / "c.mp4", fit, VideoSettings())
     assert target.read_bytes() == (tmp_path / "c.mp4").read_bytes()
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_was_made(
+    tmp_path: Path, source: Path, fit: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = WorkFolder.put
+
+    def full(work: WorkFolder, number: int, packets: Iterable[Packet]) -> None:
+        if number == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        put(work, number, packets)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolder, "put", full)
+        with pytest.raises(UserError, match=r"b.mp4 cannot be written: no space left on the disk"):
+            run_video(source, tmp_path / "b.mp4", fit, VideoSettings())
+    assert run_video(source, tmp_path / "b.mp4", fit, VideoSettings()).kept == 24
 
 
 def test_two_at_once_are_told(tmp_path: Path, source: Path, fit: Fit) -> None:

@@ -6,6 +6,7 @@ covers, chapters and titles are copied.
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 from array import array
@@ -27,6 +28,7 @@ _OF_THE_FILE = (
     *("encoder", "major_brand", "minor_version", "compatible_brands", "duration", "software"),
 )
 """Metadata that describe the old file, and not what is in it; in lower case."""
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _MADE_ANEW = ("tmcd", "text")
 """Data streams of QuickTime that FFmpeg makes again from timecode and chapters."""
 
@@ -86,7 +88,7 @@ def join(
     av = import_av(clip.path)
     with opened(clip.path) as source:
         try:
-            output = _Output(str(target), clip, container, encoding, source)
+            output = _Output(f"file:{target}", clip, container, encoding, source)
             output.start()
             output.write(_timed(times, positions, packets, clip, container), source)
             output.container.close()
@@ -185,6 +187,8 @@ class _Output:
         try:
             self.container.start_encoding()
         except (self._av.error.FFmpegError, ValueError) as error:
+            if getattr(error, "errno", None) in _OF_THE_DISK:
+                raise
             raise VideoError(
                 f"{self._clip.path}: {self._container.name} cannot hold its streams "
                 f"({reason(error)}); write mkv"

@@ -159,9 +159,9 @@ def _encode_all(work: _Work, progress: FramesDone | None) -> None:
                     rate = made / (perf_counter() - begun) if made else 0.0
                     progress(position + 1, work.clip.frames, rate)
         pending.finish()
-    except KeyboardInterrupt:
+    except BaseException as error:
         count = work.folder.count() * SEGMENT
-        if count:
+        if count and not isinstance(error, Exception):  # Ctrl-C, and signals like it
             log.warning(
                 "%s: %d frames are kept in %s; the same command goes on from there",
                 *(work.clip.path, count, work.folder.path),
