@@ -50,7 +50,8 @@ class Family:
     even: bool = True
     """Whether subsampled frames must have even sides."""
     bytes_per_pixel: int = 40
-    """Memory that the encoder takes for each pixel of a frame, measured with 8 bits."""
+    """Memory that the encoder takes for each pixel of a frame of 8 bits: measured where a family
+    says it, else a guess."""
 
 
 FAMILIES: dict[str, Family] = {
