@@ -93,3 +93,10 @@ def test_no_amount_of_memory(text: str) -> None:
 def test_memory_in_words() -> None:
     assert format_memory(380 * 2**20) == "380 MB"
     assert format_memory(2 * 2**30) == "2.0 GB"
+
+
+def test_fewer_threads_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = available_cores(tmp_path, tmp_path)
+    for asked, got in (("1", 1), ("0", 1), ("100000", everything), ("many", everything)):
+        monkeypatch.setenv("LIGHTSR_THREADS", asked)
+        assert available_cores(tmp_path, tmp_path) == got

@@ -16,101 +16,94 @@ _USUAL = Settings()
 _VARIABLES = "LIGHTSR_SERVE_"
 
 
-def _option(help: str, metavar: str, *names: str, variable: str) -> Any:
-    return typer.Option(*names, metavar=metavar, help=help, envvar=_VARIABLES + variable)
+def _option(help: str, metavar: str, variable: str) -> Any:
+    return typer.Option(metavar=metavar, help=help, envvar=_VARIABLES + variable)
 
 
 def serve(
     host: Annotated[
-        str, _option("Address to listen on; 0.0.0.0 is all of them.", "H", variable="HOST")
+        str, _option("Address to listen on; 0.0.0.0 is all of them.", "H", "HOST")
     ] = _USUAL.host,
-    port: Annotated[
-        int, _option("Port to listen on; 0 is any.", "P", variable="PORT")
-    ] = _USUAL.port,
+    port: Annotated[int, _option("Port to listen on; 0 is any.", "P", "PORT")] = _USUAL.port,
     model: Annotated[
         str | None,
-        _option("Network where a request names none.", "NAME", variable="MODEL"),
+        _option("Network where a request names none.", "NAME", "MODEL"),
     ] = _USUAL.model,
     backend: Annotated[
-        str, _option("What runs it.", "auto|onnxruntime|openvino|torch", variable="BACKEND")
+        str, _option("What runs it.", "auto|onnxruntime|openvino|torch", "BACKEND")
     ] = _USUAL.backend,
     device: Annotated[
-        str, _option("Where it runs.", "auto|cpu|cuda|mps", variable="DEVICE")
+        str, _option("Where it runs.", "auto|cpu|cuda|mps", "DEVICE")
     ] = _USUAL.device,
     precision: Annotated[
         str,
-        _option("What it computes in.", "auto|fp32|bf16|fp16|int8", variable="PRECISION"),
+        _option("What it computes in.", "auto|fp32|bf16|fp16|int8", "PRECISION"),
     ] = _USUAL.precision,
     workers: Annotated[
-        int, _option("Processes that enlarge; 0: two.", "N", variable="WORKERS")
+        int, _option("Processes that enlarge; 0: two.", "N", "WORKERS")
     ] = _USUAL.workers,
     threads: Annotated[
         int,
-        _option("Threads of each; 0 shares the cores out.", "N", variable="THREADS"),
+        _option("Threads of each; 0 shares the cores out.", "N", "THREADS"),
     ] = _USUAL.threads,
     memory: Annotated[
         str | None,
         _option(
             "Memory of each, like 2G; left out, half of what is free is shared out.",
             "SIZE",
-            variable="MEMORY",
+            "MEMORY",
         ),
     ] = _USUAL.memory,
-    queue: Annotated[int, _option("Pictures that may wait.", "N", variable="QUEUE")] = _USUAL.queue,
-    upload: Annotated[
-        str, _option("Largest upload.", "SIZE", "--max-upload", variable="MAX_UPLOAD")
-    ] = "64M",
+    queue: Annotated[int, _option("Pictures that may wait.", "N", "QUEUE")] = _USUAL.queue,
+    upload_bytes: Annotated[str, _option("Largest upload.", "SIZE", "UPLOAD_BYTES")] = "64M",
     upload_seconds: Annotated[
         float,
-        _option("Time for a request to arrive.", "S", "--upload-time", variable="UPLOAD_TIME"),
+        _option("Time for a request to arrive.", "S", "UPLOAD_SECONDS"),
     ] = _USUAL.upload_seconds,
     input_pixels: Annotated[
         int,
-        _option("Most pixels of an original.", "N", "--max-input", variable="MAX_INPUT"),
+        _option("Most pixels of an original.", "N", "INPUT_PIXELS"),
     ] = _USUAL.input_pixels,
     output_pixels: Annotated[
         int,
-        _option("Most pixels of a result.", "N", "--max-output", variable="MAX_OUTPUT"),
+        _option("Most pixels of a result.", "N", "OUTPUT_PIXELS"),
     ] = _USUAL.output_pixels,
     job_seconds: Annotated[
         float,
-        _option("Time that a picture may take.", "S", "--job-time", variable="JOB_TIME"),
+        _option("Time that a picture may take.", "S", "JOB_SECONDS"),
     ] = _USUAL.job_seconds,
     keep_seconds: Annotated[
         float,
-        _option("How long results of jobs are kept.", "S", "--keep", variable="KEEP"),
+        _option("How long results of jobs are kept.", "S", "KEEP_SECONDS"),
     ] = _USUAL.keep_seconds,
-    keep: Annotated[
+    keep_bytes: Annotated[
         str,
-        _option("Most of them together.", "SIZE", "--keep-size", variable="KEEP_SIZE"),
+        _option("Most of them together.", "SIZE", "KEEP_BYTES"),
     ] = "2G",
     grace_seconds: Annotated[
         float,
-        _option("Time to finish in when told to stop.", "S", "--grace", variable="GRACE"),
+        _option("Time to finish in when told to stop.", "S", "GRACE_SECONDS"),
     ] = _USUAL.grace_seconds,
     token_file: Annotated[
         Path | None,
         _option(
             "File with the token that clients must send; LIGHTSR_SERVE_TOKEN may hold it instead.",
             "FILE",
-            variable="TOKEN_FILE",
+            "TOKEN_FILE",
         ),
     ] = None,
     origin: Annotated[
         list[str] | None,
-        _option("Site whose pages may use the API; repeatable.", "ORIGIN", variable="ORIGIN"),
+        _option("Site whose pages may use the API; repeatable.", "ORIGIN", "ORIGIN"),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        _option(
-            "Name that the server may be addressed by; repeatable.", "H", variable="ALLOW_HOST"
-        ),
+        _option("Name that the server may be addressed by; repeatable.", "H", "ALLOW_HOST"),
     ] = None,
-    folder: Annotated[
-        Path | None, _option("Where temporary files lie.", "DIR", variable="FOLDER")
-    ] = None,
+    folder: Annotated[Path | None, _option("Where temporary files lie.", "DIR", "FOLDER")] = None,
     access_log: Annotated[
-        bool, typer.Option("--access-log", help="Log every request.", envvar=_VARIABLES + "LOG")
+        bool,
+        typer.Option("--access-log", help="Log every request.", envvar=_VARIABLES + "ACCESS_LOG"),
     ] = False,
 ) -> None:
     """Offer enlarging over HTTP, with a web page. Needs the extra "serve".
@@ -132,13 +125,13 @@ def serve(
         threads=threads,
         memory=memory,
         queue=queue,
-        upload_bytes=parse_memory(upload),
+        upload_bytes=parse_memory(upload_bytes),
         upload_seconds=upload_seconds,
         input_pixels=input_pixels,
         output_pixels=output_pixels,
         job_seconds=job_seconds,
         keep_seconds=keep_seconds,
-        keep_bytes=parse_memory(keep),
+        keep_bytes=parse_memory(keep_bytes),
         grace_seconds=grace_seconds,
         token=_token(token_file),
         origins=tuple(origin or ()),

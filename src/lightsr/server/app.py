@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import anyio
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
@@ -32,6 +34,7 @@ from lightsr.server.description import (
     STRANGER,
     TEXT,
     WORKED,
+    describe,
     problems,
 )
 from lightsr.server.documents import Health, JobDocument, Limits, Model, Offer, Weights
@@ -58,6 +61,7 @@ def create_app(service: Service) -> ASGIApp:
         docs_url=None,  # Its page would load scripts from another host.
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
     lock = [Security(HTTPBearer(auto_error=False))] if settings.token is not None else []
@@ -71,6 +75,7 @@ def create_app(service: Service) -> ASGIApp:
         dependencies=lock,
     )(show_metrics)
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.openapi = functools.cache(functools.partial(describe, app))
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -287,7 +292,17 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     }
     response = answer(Problem(kind, said.get(kind, str(error.detail))))
     response.headers.update(error.headers or {})
+    if kind is Kind.METHOD:
+        # What raised this knows one route, and a path may have several.
+        response.headers["Allow"] = ", ".join(_methods(request.url.path)) or "GET, HEAD"
     return response
+
+
+def _methods(path: str) -> list[str]:
+    """Return the methods that exist at a path of the API."""
+    routes = [route for route in (*api.routes, *watching.routes) if isinstance(route, APIRoute)]
+    there = [route.methods or set() for route in routes if route.path_regex.match(path)]
+    return sorted(set[str]().union(*there))
 
 
 async def _on_disconnect(_request: Request, _error: Exception) -> Response:

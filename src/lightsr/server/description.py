@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
 from lightsr.server.answers import MEDIA_TYPES
 from lightsr.server.intake import Options
-from lightsr.server.problems import MEDIA_TYPE, Kind
+from lightsr.server.problems import MEDIA_TYPE, Kind, Problem
 
 ABOUT = """Enlarges pictures with lightweight super-resolution networks.
 
@@ -55,10 +58,11 @@ def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     described: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         entry = described.setdefault(
-            kind.status, {"description": kind.title, "content": {MEDIA_TYPE: _problem()}}
+            kind.status, {"description": kind.title, "content": {MEDIA_TYPE: _problem(kind)}}
         )
         if kind.title not in entry["description"]:
             entry["description"] += f"; {kind.title[:1].lower()}{kind.title[1:]}"
+            entry["content"][MEDIA_TYPE]["examples"].update(_problem(kind)["examples"])
         if kind is Kind.QUEUE_FULL:
             entry["headers"] = {
                 "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
@@ -66,8 +70,33 @@ def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     return described
 
 
-def _problem() -> dict[str, Any]:
-    return {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
+def _problem(kind: Kind) -> dict[str, Any]:
+    """Return the schema of problems, with one as an example."""
+    return {
+        "schema": {"$ref": "#/components/schemas/ProblemDocument"},
+        "examples": {kind.slug: {"value": Problem(kind, kind.title).document()}},
+    }
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of an application.
+
+    FastAPI would add answers of its own kind to invalid requests; here those are problems too.
+    """
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        license_info=app.license_info,
+        routes=app.routes,
+    )
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    return document
 
 
 def _form() -> dict[str, Any]:
@@ -85,7 +114,10 @@ BODY: dict[str, Any] = {
         "required": True,
         "description": "The picture: PNG, JPEG, WebP, TIFF, AVIF, BMP or GIF, told by its content.",
         "content": {
-            "multipart/form-data": {"schema": _form()},
+            "multipart/form-data": {
+                "schema": _form(),
+                "encoding": {"file": {"contentType": "image/png, image/jpeg, image/*"}},
+            },
             "application/octet-stream": {"schema": _BINARY},
             **{media_type: {"schema": _BINARY} for media_type in ("image/png", "image/jpeg")},
         },

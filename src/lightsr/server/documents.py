@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,8 +30,29 @@ class Area(_Document):
     height: int = Field(ge=1)
 
 
+_JOB: dict[str, Any] = {
+    "id": "ByY3nzgR56gkD-ZdU4Wyvw",
+    "state": "running",
+    "progress": 0.35,
+    "seconds_left": 1.1,
+    "ahead": None,
+    "seconds": 0.6,
+    "created": "2026-01-31T12:00:00Z",
+    "input": {"width": 320, "height": 180},
+    "output": {"width": 1280, "height": 720},
+    "model": "fdiwn",
+    "scale": 4,
+    "format": "png",
+    "bytes": None,
+    "notices": [],
+    "problem": None,
+}
+
+
 class JobDocument(_Document):
     """A job and how far along it is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _JOB})
 
     id: str
     state: Literal["queued", "running", "done", "failed", "cancelled"]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, cast
 
 import anyio
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.json_schema import SkipJsonSchema
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.types import Message, Receive
@@ -28,36 +29,37 @@ _BESIDE = 64 << 10
 _CHUNK = 1 << 20
 
 
-def _whole(value: object) -> object:
-    """Take numbers as people write them: digits alone."""
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise ValueError("must be a whole number")
-    return value
-
-
-def _yes_or_no(value: object) -> object:
-    if isinstance(value, str) and value not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return value
-
-
-def _model(name: str) -> str:
+def _known_model(name: str) -> str:
     if name not in MODELS:
-        raise ValueError(str(unknown_name("model with weights here", name, MODELS)))
+        raise ValueError(str(unknown_name("model with weights here", name[:40], MODELS)))
     return name
 
 
-def _format(name: str) -> str:
+def _known_format(name: str) -> str:
     if name not in WRITABLE:
         raise ValueError(f"must be one of: {', '.join(WRITABLE)}")
     return name
 
 
-def _choices(*names: str) -> Any:
-    return Field(json_schema_extra={"enum": list(names)})
+def _may_be_left_out(schema: dict[str, Any]) -> None:
+    """Leave out of a JSON schema what a query or form cannot say: null."""
+    schema.pop("default", None)
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Scale = Annotated[int, Field(ge=SCALES[0], le=SCALES[-1], examples=[4])]
+Length = Annotated[int, Field(ge=1, le=10_000_000, examples=[1920])]
+Percent = Annotated[int, Field(ge=1, le=100, examples=[90])]
+ModelName = Annotated[
+    str, AfterValidator(_known_model), Field(json_schema_extra={"enum": [*MODELS]})
+]
+FormatName = Annotated[
+    str, AfterValidator(_known_format), Field(json_schema_extra={"enum": [*WRITABLE]})
+]
+Nothing = SkipJsonSchema[None]
+
+
+def _optional(description: str) -> Any:
+    return Field(None, description=description, json_schema_extra=_may_be_left_out)
 
 
 class Options(BaseModel):
@@ -65,27 +67,31 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scale: Annotated[Whole, Field(ge=SCALES[0], le=SCALES[-1])] = Field(
-        4, description="How many times larger.", examples=[4]
+    scale: Scale = Field(4, description="How many times larger.")
+    width: Length | Nothing = _optional("Width to reach in pixels, instead of a scale.")
+    height: Length | Nothing = _optional("Height to reach; one of both keeps the proportions.")
+    model: ModelName | Nothing = _optional("The network; the best there is if left out.")
+    format: FormatName | Nothing = _optional("Format of the result; the picture's own if left out.")
+    quality: Percent | Nothing = _optional(
+        "Quality of JPEG, WebP and AVIF; 100 makes the last two lossless."
     )
-    width: Annotated[Whole, Field(ge=1, le=10_000_000)] | None = Field(
-        None, description="Width to reach in pixels, instead of a scale."
-    )
-    height: Annotated[Whole, Field(ge=1, le=10_000_000)] | None = Field(
-        None, description="Height to reach; one of both keeps the proportions."
-    )
-    model: Annotated[str, AfterValidator(_model), _choices(*MODELS)] | None = Field(
-        None, description="The network; the best there is if left out."
-    )
-    format: Annotated[str, AfterValidator(_format), _choices(*WRITABLE)] | None = Field(
-        None, description="Format of the result; the picture's own if left out."
-    )
-    quality: Annotated[Whole, Field(ge=1, le=100)] | None = Field(
-        None, description="Quality of JPEG, WebP and AVIF; 100 makes the last two lossless."
-    )
-    ensemble: Annotated[bool, BeforeValidator(_yes_or_no)] = Field(
+    ensemble: bool = Field(
         False, description="Average eight views: a little better, eight times slower."
     )
+
+    @field_validator("scale", "width", "height", "quality", mode="before")
+    @classmethod
+    def _digits_alone(cls, value: object) -> object:
+        if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+            raise ValueError("must be a whole number")
+        return value
+
+    @field_validator("ensemble", mode="before")
+    @classmethod
+    def _true_or_false(cls, value: object) -> object:
+        if isinstance(value, str) and value not in ("true", "false"):
+            raise ValueError("must be true or false")
+        return value
 
     def order(self, job: Job) -> Order:
         """Return what a worker is told. Raises `Problem` for options that exclude each other."""

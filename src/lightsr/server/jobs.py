@@ -57,7 +57,7 @@ class Job:
     tiles: tuple[int, int] = (0, 1)
     when_over: Callable[[Job], None] | None = None
     stopping: Problem | None = None
-    _stop: anyio.Event = field(default_factory=anyio.Event)
+    """Why it is to be stopped, from when that is wanted."""
     _news: anyio.Event = field(default_factory=anyio.Event)
 
     @property
@@ -111,11 +111,7 @@ class Job:
         """Ask whoever works on it to stop."""
         if self.stopping is None:
             self.stopping = why
-            self._stop.set()
-
-    async def until_stopped(self) -> None:
-        """Wait until somebody asks to stop."""
-        await self._stop.wait()
+            self.tell()
 
     def remove(self) -> None:
         """Remove its files."""

@@ -48,7 +48,8 @@ class Pool:
             settings.output_pixels,
         )
         self._limit = settings.job_seconds
-        self._folder = folder
+        self._scratch = folder / "scratch"
+        self._scratch.mkdir(exist_ok=True)
         self._metrics = metrics
         self._waiting: deque[Job] = deque()
         self._running: dict[Job, WorkerProcess] = {}
@@ -119,7 +120,7 @@ class Pool:
         return None if ahead is None else self.wait_for(ahead) + self._pace.usual
 
     async def _start(self) -> WorkerProcess:
-        worker = await WorkerProcess.start(self._setup, self.share.threads, self._folder)
+        worker = await WorkerProcess.start(self._setup, self.share.threads, self._scratch)
         self._pace.begin(worker.pace)
         return worker
 
@@ -203,11 +204,12 @@ class Pool:
 
     async def _watch(self, worker: WorkerProcess, job: Job) -> None:
         """Stop a job that takes too long or is no longer wanted."""
-        with anyio.move_on_after(self._limit):
-            await job.until_stopped()
-        if job.stopping is None:
-            limit = f"the picture took longer than the {self._limit:g} seconds that are allowed"
-            job.stop(Problem(Kind.TOO_LONG, limit))
+        while job.stopping is None:
+            with anyio.move_on_after(self._limit - job.elapsed):
+                await job.news()
+            if job.elapsed >= self._limit:
+                limit = f"the picture took longer than the {self._limit:g} seconds that are allowed"
+                job.stop(Problem(Kind.TOO_LONG, limit))
         await worker.cancel(job)
         await anyio.sleep(_PATIENCE)
         worker.kill()

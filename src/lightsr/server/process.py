@@ -41,8 +41,11 @@ class WorkerProcess:
         """Seconds per pixel of the original that it took for a first, small picture."""
 
     @classmethod
-    async def start(cls, setup: Setup, threads: int, folder: Path) -> WorkerProcess:
-        """Start one. Raises `LightsrError` where it cannot run."""
+    async def start(cls, setup: Setup, threads: int, scratch: Path) -> WorkerProcess:
+        """Start one, and wait until it is ready. Raises `LightsrError` where it cannot run.
+
+        What it writes beside results lies in the folder `scratch`.
+        """
         count = str(threads)
         process = await anyio.open_process(
             [sys.executable, "-m", "lightsr.server.worker", json.dumps(asdict(setup))],
@@ -56,7 +59,7 @@ class WorkerProcess:
                 "VIPS_CONCURRENCY": count,
                 # Damaged pictures would fill the log.
                 "VIPS_WARNING": "1",
-                "TMPDIR": str(folder),
+                "TMPDIR": str(scratch),
             },
             # Ctrl-C is for the server, which then ends its workers in good order.
             start_new_session=True,

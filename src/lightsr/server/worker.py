@@ -70,6 +70,7 @@ class Worker:
         signal.signal(signal.SIGINT, self._interrupted)
         threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
         self._say(ready=self._warm_up())
+        self._load_others()
         while True:
             self._do(self._orders.get())
 
@@ -94,19 +95,23 @@ class Worker:
         self._out.flush()
 
     def _warm_up(self) -> float:
-        """Load the networks that requests use unless they say otherwise, and time one.
+        """Load the network that requests use unless they say otherwise, and time it.
 
         Returns seconds per pixel of the original.
         """
         scales = Choice(self._setup.model).shipped_scales()
-        for scale in scales:
-            self._backend(None, scale)
         network = self._backend(None, DEFAULT_SCALE if DEFAULT_SCALE in scales else scales[-1])
         grey = np.full((1, 3, _WARM_UP, _WARM_UP), 0.5, np.float32)
         network.run(grey)
         start = perf_counter()
         network.run(grey)
         return (perf_counter() - start) / grey[0, 0].size
+
+    def _load_others(self) -> None:
+        """Load it at the other scales too, as long as nobody waits for anything."""
+        for scale in Choice(self._setup.model).shipped_scales():
+            if self._orders.empty():
+                self._backend(None, scale)
 
     def _backend(self, model: str | None, scale: int) -> Backend:
         setup = self._setup
@@ -137,9 +142,10 @@ class Worker:
 
     def _enlarge(self, order: Order) -> Done:
         start = perf_counter()
-        with _client_is_told():
+        with _client_is_told(Kind.UNREADABLE):
             limit = self._setup.input_pixels
             picture = read_picture(Path(order.source), NAME, max_pixels=limit)
+        with _client_is_told(Kind.UNFIT):
             plan, size = self._planned(order, picture)
         self._say(plan=plan)
         with _we_are_told(), _notices() as notices:
@@ -180,16 +186,14 @@ class Worker:
 
 
 @contextmanager
-def _client_is_told() -> Generator[None]:
+def _client_is_told(kind: Kind) -> Generator[None]:
     """Turn what is wrong with a picture, or with what was asked of it, into a refusal."""
     try:
         yield
     except TooLargeError as error:
         raise RefusedError(Kind.TOO_LARGE, str(error)) from error
-    except PictureError as error:
-        raise RefusedError(Kind.UNREADABLE, str(error)) from error
     except UserError as error:
-        raise RefusedError(Kind.UNFIT, str(error)) from error
+        raise RefusedError(kind, str(error)) from error
 
 
 @contextmanager
