@@ -95,6 +95,11 @@ def _check_slow_upload(server: Server) -> None:
             b"POST /v1/upscale HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nslow"
         )
         assert b" 408 " in connection.recv(4096).split(b"\r\n")[0]
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(
+            b"POST /v1/upscale HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nleft"
+        )
+    _until(lambda: server.files() == [])
 
 
 def _check_full_queue_and_disconnects(server: Server) -> None:

@@ -21,6 +21,7 @@ from lightsr.server.settings import Settings
         ({"port": 70_000}, "65535"),
         ({"queue": 0}, "--queue"),
         ({"job_seconds": 0}, "--job-seconds"),
+        ({"grace_seconds": float("nan")}, "--grace-seconds"),
         ({"memory": "5M"}, "too little"),
         ({"memory": "much"}, "amount of memory"),
         ({"token": "short"}, "16 characters"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,8 +62,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise UserError(f"{_said(name)} must be at least {least}")
+            if not least <= getattr(self, name) < math.inf:
+                raise UserError(f"{_said(name)} must be a number, at least {least}")
         if self.port > 65535:
             raise UserError("the port must be at most 65535")
         if self.memory is not None and parse_memory(self.memory) < LEAST_MEMORY:
