@@ -1,6 +1,6 @@
 """How the server does under load, and against the command line on the same pictures.
 
-    python benchmarks/server.py [--pictures 24] [--size 160x120] [--scale 4] [--clients 8] [--rounds 3]
+    python benchmarks/server.py [--pictures 24] [--size 160x120] [--scale 4] [--clients 8]
 
 Throughput: the same pictures by `clients` at once through `lightsr serve`, and in a folder run of
 `lightsr upscale`, alternating; a run's own start-up is taken off by what one tiny picture takes.

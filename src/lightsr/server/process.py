@@ -15,6 +15,7 @@ import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from lightsr.engine.sizes import Size
 from lightsr.errors import LightsrError
 from lightsr.server.jobs import Job
 from lightsr.server.orders import Done, Plan, Setup, line, message
@@ -116,16 +117,21 @@ class WorkerProcess:
         await self._send(order=job.order)
         while True:
             told = await self._receive()
-            if "began" in told:
-                job.begin()
-            elif "plan" in told:
-                plan = told["plan"]
-                plan["before"], plan["after"] = tuple(plan["before"]), tuple(plan["after"])
-                yield Plan(**plan)
-            elif "progress" in told:
-                job.advance(*told["progress"])
-            else:
-                yield _outcome(told)
+            try:
+                if "began" in told:
+                    job.begin()
+                    continue
+                if "progress" in told:
+                    done, count = told["progress"]
+                    job.advance(int(done), int(count))
+                    continue
+                heard = _heard(told)
+            except (KeyError, TypeError, ValueError) as error:
+                # Whatever a picture has made of the process, it must not harm the server.
+                self.kill()
+                raise LostError from error
+            yield heard
+            if not isinstance(heard, Plan):
                 return
 
     async def cancel(self, job: Job) -> None:
@@ -155,12 +161,21 @@ class WorkerProcess:
             raise LostError from error
 
 
-def _outcome(told: dict[str, Any]) -> Done | Problem:
+def _heard(told: dict[str, Any]) -> Plan | Done | Problem:
+    if "plan" in told:
+        plan = told["plan"]
+        before, after = (_size(plan.pop(name)) for name in ("before", "after"))
+        return Plan(before, after, **plan)
     if "done" in told:
         return Done(**told["done"])
     if "refused" in told:
         return Problem(_KINDS[told["refused"]], told["detail"])
     return Problem(Kind.CANCELLED, "the job was cancelled")
+
+
+def _size(pair: list[int]) -> Size:
+    height, width = pair
+    return int(height), int(width)
 
 
 def _is_ours(key: str) -> bool:
