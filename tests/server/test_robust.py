@@ -27,22 +27,30 @@ def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
 def _kill_in_the_middle(server: Server, times: int) -> None:
     """Kill one of two workers that both are in the middle of a picture."""
     lost = server.metric("lightsr_workers_lost_total")
-    with server.client() as client, ThreadPoolExecutor(3) as pool:
+    with server.client() as client, ThreadPoolExecutor(1) as pool:
 
-        def ask(seed: int) -> httpx.Response:
+        def begin(seed: int) -> str:
             content = picture(96, 96, seed)
-            return client.post("/v1/upscale", params=SLOW_OPTIONS, content=content)
+            return client.post("/v1/jobs", params=SLOW_OPTIONS, content=content).json()["id"]
+
+        def state(id: str) -> str:
+            job = client.get(f"/v1/jobs/{id}").json()
+            return "begun" if job["state"] == "running" and job["input"] else job["state"]
 
         for round in range(1, times + 1):
             _until(lambda: server.metric("lightsr_workers") == 2)
-            asked = [pool.submit(ask, seed) for seed in (1, 2)]
-            _until(lambda: server.metric("lightsr_running") == 2)
-            waiting = pool.submit(ask, 3)
+            jobs = [begin(1), begin(2)]
+            _until(lambda jobs=jobs: [state(id) for id in jobs] == ["begun", "begun"])
+            waiting = pool.submit(client.post, "/v1/upscale?scale=2", content=picture())
             server.workers()[round % 2].kill()
-            spared, doomed = sorted((one.result() for one in asked), key=lambda r: r.status_code)
-            assert "ended unexpectedly" in problem(doomed, 500, "worker-lost")
-            assert spared.status_code == waiting.result().status_code == 200
+            _until(lambda jobs=jobs: {state(id) for id in jobs} == {"done", "failed"})
+            doomed = max(jobs, key=lambda id: state(id) == "failed")
+            told = problem(client.get(f"/v1/jobs/{doomed}/result"), 500, "worker-lost")
+            assert "ended unexpectedly" in told
+            assert waiting.result().status_code == 200
             assert server.metric("lightsr_workers_lost_total") == lost + round
+            for id in jobs:
+                client.delete(f"/v1/jobs/{id}")
     assert server.files() == []
 
 
