@@ -61,7 +61,7 @@ def _test_of(operation: Any, check: Callable[[Case], None]) -> Callable[[], None
 
 
 def test_the_document_is_true(server: Server) -> None:
-    _ask_everything(server, 10)
+    _ask_everything(server, 20)
 
 
 @pytest.mark.slow
