@@ -116,3 +116,10 @@ def test_the_processor_has_a_name(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name\t: Some Chip 9000  \n")
     assert processor_name(tmp_path) == "Some Chip 9000"
     assert processor_name(tmp_path / "none")
+
+
+def test_fewer_threads_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = available_cores(tmp_path, tmp_path)
+    for asked, got in (("1", 1), ("0", 1), ("100000", everything), ("many", everything)):
+        monkeypatch.setenv("LIGHTSR_THREADS", asked)
+        assert available_cores(tmp_path, tmp_path) == got

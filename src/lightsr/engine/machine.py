@@ -21,7 +21,10 @@ _TYPICAL_PROCESS = 200 * 2**20
 
 
 def available_cores(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return how many cores this process may keep busy: its affinity, cut by group quotas."""
+    """Return how many cores this process may keep busy: its affinity, cut by group quotas.
+
+    The environment's LIGHTSR_THREADS cuts it further.
+    """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -30,7 +33,8 @@ def available_cores(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgrou
         quota = _core_quota(group)
         if quota is not None:
             cores = min(cores, max(1, ceil(quota)))
-    return cores
+    wanted = os.environ.get("LIGHTSR_THREADS", "")
+    return max(1, min(cores, int(wanted))) if wanted.isdecimal() else cores
 
 
 def available_memory(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int:
