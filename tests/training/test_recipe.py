@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from lightsr.errors import UserError
-from lightsr.training.module import rate_factor
-from lightsr.training.recipe import Optimiser, read_recipe, write_recipe
+from lightsr.training.recipe import read_recipe, write_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SMALL = "network: fdiwn\nscale: 2\ndata:\n  folders: [pictures]\n"
@@ -61,16 +60,3 @@ def test_mistakes_in_overrides_are_named(override: str, message: str, tmp_path: 
 def test_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.yaml"):
         read_recipe(tmp_path / "none.yaml")
-
-
-def test_rate_halves_as_the_paper_says() -> None:
-    paper = Optimiser()
-    factors = [rate_factor(paper, step, 1_000_000) for step in (0, 199_999, 200_000, 999_999)]
-    assert factors == [1, 1, 0.5, 0.0625]
-
-
-def test_cosine_rate_warms_up_and_ends_at_zero() -> None:
-    cosine = Optimiser(schedule="cosine", warm_up=10)
-    assert rate_factor(cosine, 0, 100) == pytest.approx(0.1)
-    assert rate_factor(cosine, 50, 100) == pytest.approx(0.5)
-    assert rate_factor(cosine, 100, 100) == 0
