@@ -263,6 +263,8 @@ class Validation(Strict):
     folders: dict[str, Path] = Field(default_factory=dict)
     """Folders of HR pictures by the name of the set."""
     every: Positive = 1000
+    samples: Count = 2
+    """Pictures of each set whose enlargements are shown, in the run folder and TensorBoard."""
 
 
 class Recipe(Strict):
@@ -284,6 +286,17 @@ class Recipe(Strict):
     optimiser: Optimiser = Optimiser()
     validation: Validation = Validation()
     checkpoint_every: Positive = 500
+    keep: Positive = 2
+    """Checkpoints that are kept, newest first; the best one is kept besides."""
+    device: str = "auto"
+    """"auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" and so on, or "mps"."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """What convolutions compute in; colours, statistics and sums stay in fp32. "auto": fp32 on
+    a CPU, bf16 on a GPU that has it, fp16 on one that has not."""
+    compile: Literal["auto"] | bool = "auto"
+    """Whether torch.compile is used, on the block that the network repeats. "auto": on GPUs."""
+    tensorboard: bool = True
+    """Whether curves and sample pictures are also written for TensorBoard, if it is installed."""
     threads: Positive | None = None
     """CPU threads; None leaves the choice to torch."""
 
