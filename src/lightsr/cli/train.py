@@ -12,7 +12,8 @@ from lightsr.errors import BackendError, UserError
 
 def train(
     recipe: Annotated[
-        Path | None, typer.Argument(metavar="RECIPE.yaml", help="What to train, and how.")
+        str | None,
+        typer.Argument(metavar="RECIPE", help="A recipe's name (see --list), or a YAML file."),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -25,28 +26,63 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with the run in this folder.")
     ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the recipes that come along, and end.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of recipes, and end.")
+    ] = False,
 ) -> None:
     """Train a network by a recipe. Needs the extra "train"."""
+    if list_:
+        _print_recipes()
+        return
+    if schema:
+        _print_schema()
+        return
     if (recipe is None) == (resume is None):
         raise UserError("give a recipe to start a run, or --resume RUN to go on with one")
     if resume is not None and (set_ or output is not None):
         raise UserError("--resume takes the run as it is: leave out --set and -o")
     try:
         from lightsr.training import run
+        from lightsr.training.library import find_recipe
         from lightsr.training.recipe import read_recipe
     except ImportError as error:
-        raise BackendError(
-            f"training needs {error.name}, which is not installed: pip install 'lightsr[train]'"
-        ) from error
+        raise _missing(error) from error
     _log_to_stderr()
     if resume is not None:
         weights = run.resume(resume)
     else:
         assert recipe is not None
-        read = read_recipe(recipe, set_ or [])
-        folder = output or Path("runs") / f"{recipe.stem}-x{read.scale}"
+        path = find_recipe(recipe)
+        read = read_recipe(path, set_ or [])
+        folder = output or Path("runs") / f"{path.stem}-x{read.scale}"
         weights = run.train(read, folder)
     typer.echo(weights)
+
+
+def _print_recipes() -> None:
+    from lightsr.training.library import list_recipes
+
+    recipes = list_recipes()
+    width = max(map(len, recipes), default=0)
+    for name, title in recipes.items():
+        typer.echo(f"{name:{width}}  {title}")
+
+
+def _print_schema() -> None:
+    try:
+        from lightsr.training.recipe import schema
+    except ImportError as error:
+        raise _missing(error) from error
+    typer.echo(schema(), nl=False)
+
+
+def _missing(error: ImportError) -> BackendError:
+    return BackendError(
+        f"training needs {error.name}, which is not installed: pip install 'lightsr[train]'"
+    )
 
 
 def _log_to_stderr() -> None:

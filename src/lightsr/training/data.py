@@ -197,7 +197,8 @@ def _files(data: Data) -> list[Path]:
         root = folder.expanduser()
         if not root.is_dir():
             raise UserError(
-                f"{folder}: no such folder of training pictures; name yours in data.folders"
+                f"{folder}: no such folder of training pictures; name yours, as in "
+                "--set data.folders=[FOLDER]"
             )
         try:
             files += [file.path for file in picture_files([root], exclude=data.cache.expanduser())]

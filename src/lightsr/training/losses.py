@@ -17,9 +17,10 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lightsr.errors import UserError
-from lightsr.networks.luma import FixedResampling, Luma, LumaNetwork
+from lightsr.networks.luma import Luma, LumaNetwork
 from lightsr.training.recipe import Loss, Recipe
 
 
@@ -36,7 +37,7 @@ def build_loss(recipe: Recipe, network: nn.Module) -> RecipeLoss:
             f"loss.intermediate: {recipe.network} x{recipe.scale} has no intermediate predictions "
             "of luma to supervise; set it to 0"
         )
-    return SupervisedLoss(recipe.loss, recipe.scale)
+    return SupervisedLoss(recipe.loss)
 
 
 class RecipeLoss(nn.Module):
@@ -81,13 +82,6 @@ class SupervisedLoss(RecipeLoss):
     A prediction that is smaller than HR is compared with HR made smaller by the bicubic.
     """
 
-    def __init__(self, loss: Loss, scale: int) -> None:
-        super().__init__(loss)
-        factors = [factor for factor in (2, 4) if factor < scale and scale % factor == 0]
-        self.shrinking = nn.ModuleDict(
-            {str(factor): FixedResampling(1, shrinking_taps(factor), factor) for factor in factors}
-        )
-
     def forward(self, network: nn.Module, lr: Tensor, hr: Tensor, iteration: int = 0) -> Tensor:
         """Run the network on LR [n, 3, h, w] and return the loss of its predictions."""
         luma = cast("Luma", self.luma)
@@ -95,10 +89,10 @@ class SupervisedLoss(RecipeLoss):
         seen = luma(whole.bicubic(lr) if whole.pre_enlarged else lr)
         *earlier, last = cast("Any", whole.body).predictions(seen)
         target = luma(hr)
-        share = self.share(iteration)
+        share = self.share(iteration) if earlier else 0.0
         total = (1 - share) * self.difference(last.float(), target)
         for prediction in earlier:
-            own = self._shrunk(target, target.shape[-1] // prediction.shape[-1])
+            own = shrunk(target, target.shape[-1] // prediction.shape[-1])
             total = total + share / len(earlier) * self.difference(prediction.float(), own)
         return total
 
@@ -108,18 +102,21 @@ class SupervisedLoss(RecipeLoss):
         left = 1.0 if until is None else max(0.0, 1 - iteration / until)
         return self.loss.intermediate * left
 
-    def _shrunk(self, target: Tensor, factor: int) -> Tensor:
-        return target if factor == 1 else self.shrinking[str(factor)](target)
 
+def shrunk(x: Tensor, factor: int) -> Tensor:
+    """Return pictures [n, 1, h, w] at 1 / `factor` of their size, `factor` 1 or even.
 
-def shrinking_taps(factor: int) -> Tensor:
-    """Return the kernel that makes one sample of `factor` (even), [1, 4 * factor]; antialiased.
-
-    MATLAB's bicubic (a = -0.5), widened by the factor.
+    MATLAB's bicubic (a = -0.5), its kernel widened by the factor, its border replicated.
     """
+    if factor == 1:
+        return x
     offsets = torch.arange(4 * factor, dtype=torch.float64) - 2 * factor + 0.5
     distance = offsets.abs() / factor
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
     taps = torch.where(distance <= 1, near, far)
-    return (taps / taps.sum())[None, :]
+    taps = (taps / taps.sum()).to(x)
+    margin = factor + factor // 2
+    x = F.pad(x, (margin, margin, margin, margin), mode="replicate")
+    x = F.conv2d(x, taps.view(1, 1, -1, 1), stride=(factor, 1))
+    return F.conv2d(x, taps.view(1, 1, 1, -1), stride=(1, factor))

@@ -356,7 +356,9 @@ def _override(tree: dict[str, Any], override: str) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelt key may also be missed where it belongs: it is the cause.
+    errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    first = errors[0]
     where = [str(part) for part in first["loc"]]
     if first["type"] != "extra_forbidden":
         place = ".".join(where)
