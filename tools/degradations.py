@@ -9,6 +9,7 @@ iteration would see it, all enlarged three times without smoothing.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,11 @@ def main() -> None:
     options = parser.parse_args()
     y, x = (int(value) for value in options.at.split(","))
     recipe = read_recipe(find_recipe(options.recipe))
-    patches = draw(recipe, read_rgb(options.picture), y, x, options.patch, options.count)
+    picture = read_rgb(options.picture)
+    height, width = (side // recipe.scale for side in picture.shape[:2])
+    if min(y, x, height - y - options.patch, width - x - options.patch) < 0:
+        sys.exit(f"degradations.py: the patch is not within the {width}x{height} LR pixels")
+    patches = draw(recipe, picture, y, x, options.patch, options.count)
     sheet(patches).save(options.output)
 
 

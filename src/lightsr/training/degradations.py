@@ -5,12 +5,17 @@ arXiv:2107.03055) as a list of steps, each of random strength. The tables of pap
 exact bicubic alone, which is what a recipe without degradations uses.
 """
 
+# torch's own annotations are partial.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import io
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -88,14 +93,14 @@ def blur(picture: Samples, long: float, short: float, angle: float) -> Samples:
     radius = int(np.ceil(3 * long))
     if radius == 0:
         return picture
-    kernel = gaussian_kernel(long, short, angle, radius)
-    padded = np.pad(picture, ((radius, radius), (radius, radius), (0, 0)), mode="edge")
-    height, width = picture.shape[:2]
-    blurred = np.zeros_like(picture)
-    for (dy, dx), weight in np.ndenumerate(kernel):
-        if weight > 1e-6:
-            blurred += weight * padded[dy : dy + height, dx : dx + width]
-    return blurred
+    edges = ((0, 0), (radius, radius), (radius, radius))
+    padded = torch.from_numpy(np.pad(picture.transpose(2, 0, 1), edges, mode="edge"))
+    kernel = torch.from_numpy(gaussian_kernel(long, short, angle, radius))
+    size = padded.shape[1:]
+    # By Fourier transforms: several times faster than sums over wide kernels.
+    spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(kernel, s=size)
+    blurred = torch.fft.irfft2(spectrum, s=size)[:, 2 * radius :, 2 * radius :]
+    return blurred.permute(1, 2, 0).numpy()
 
 
 def gaussian_kernel(long: float, short: float, angle: float, radius: int) -> Samples:
