@@ -87,3 +87,8 @@ def test_schema_knows_what_editors_need() -> None:
     data = made["$defs"]["Data"]
     assert "flip" in data["properties"]["augment"]["description"].lower()
     assert data["additionalProperties"] is False
+
+
+def test_a_single_folder_needs_no_list(tmp_path: Path) -> None:
+    read = read_recipe(recipe(tmp_path), ["data.folders=some/where"])
+    assert read.data.folders == (Path("some/where"),)

@@ -198,7 +198,7 @@ def _files(data: Data) -> list[Path]:
         if not root.is_dir():
             raise UserError(
                 f"{folder}: no such folder of training pictures; name yours, as in "
-                "--set data.folders=[FOLDER]"
+                "--set data.folders=FOLDER"
             )
         try:
             files += [file.path for file in picture_files([root], exclude=data.cache.expanduser())]

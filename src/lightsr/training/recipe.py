@@ -18,6 +18,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -43,6 +44,10 @@ def _ordered(span: tuple[float, float]) -> tuple[float, float]:
 
 Span = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_ordered)]
 """[low, high]: a value between them, each as likely as any other."""
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 class Strict(BaseModel):
@@ -128,7 +133,7 @@ class Stage(Strict):
 class Data(Strict):
     """Training pictures: folders of HR pictures; their LR is made with the exact bicubic."""
 
-    folders: Annotated[tuple[Path, ...], Field(min_length=1)]
+    folders: Annotated[tuple[Path, ...], Field(min_length=1), BeforeValidator(_several)]
     """Folders of HR pictures, read recursively. `~` and relative paths are allowed."""
     cache: Path = Path("cache")
     """Where the decoded pictures are kept, as memory-mapped arrays."""
