@@ -189,3 +189,4 @@ def test_validation_folders_are_looked_at_before_training(pictures: Path, tmp_pa
         wrong = Validation(folders={"Set5": tmp_path / folder})
         with pytest.raises(UserError, match=r"validation\.folders\.Set5: .* no folder of pict"):
             train(recipe_for(pictures, validation=wrong), tmp_path / f"run-{folder}")
+        assert not (tmp_path / f"run-{folder}").exists()

@@ -63,7 +63,7 @@ class _Bar:
             self._task,
             total=status.iterations,
             completed=status.iteration,
-            description=f"{status.line()} of {status.iterations}",
+            description=status.line(),
         )
 
     def row(self, status: Status) -> None:

@@ -61,10 +61,8 @@ class GatedSum(torch.autograd.Function):
         through = grad * gate
         inner = through * x
         by_p, by_q = inner.sum().view(1), (grad * y).sum().view(1)
-        through.mul_(p)
-        inner.mul_(p)
         by_x, by_vectors = _gate_gradients(x, vectors, gate, mean, root, through, inner)
-        return by_x, by_vectors, None, by_p, grad * q, by_q
+        return by_x.mul_(p), by_vectors * p, None, by_p, grad * q, by_q
 
 
 class Statistics(torch.autograd.Function):

@@ -45,6 +45,13 @@ def trained_form(
     elif isinstance(network, FDIWN) and device.type == "cpu":
         form = FDIWNTraining(network, compute)
         return lambda lr, hr, iteration: loss(form, lr, hr, iteration)
+    return mixed_form(network, loss, device, compute)
+
+
+def mixed_form(
+    network: nn.Module, loss: RecipeLoss, device: torch.device, compute: torch.dtype
+) -> Computation:
+    """Return what computes the loss of a network as it is, by autocast unless in float32."""
     if compute == torch.float32:
         return lambda lr, hr, iteration: loss(network, lr, hr, iteration)
     keep_colours_exact(network)

@@ -21,7 +21,7 @@ from lightsr.errors import LightsrError
 from lightsr.training.checkpoints import Checkpoints
 from lightsr.training.devices import Place
 from lightsr.training.logs import CsvLog, TensorBoardLog
-from lightsr.training.measuring import Measured, find_sets, measure
+from lightsr.training.measuring import Measured, measure
 from lightsr.training.meter import Meter
 from lightsr.training.module import SuperResolution
 from lightsr.training.progress import Progress, Status
@@ -43,6 +43,7 @@ class Keeper(Callback):
         self,
         recipe: Recipe,
         folder: Path,
+        sets: dict[str, list[Path]],
         place: Place,
         device: torch.device,
         first: int,
@@ -51,7 +52,7 @@ class Keeper(Callback):
     ) -> None:
         self.recipe, self.folder, self.place = recipe, folder, place
         self.progress, self.signals = progress, signals
-        self.sets = find_sets(recipe)
+        self.sets = sets
         self.meter = Meter(device)
         self.checkpoints = Checkpoints(folder, recipe.keep)
         self.csv = CsvLog(folder / "log.csv", list(self.sets))

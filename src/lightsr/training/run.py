@@ -34,6 +34,7 @@ from lightsr.training.data import load_pairs
 from lightsr.training.devices import Place, choose_device, choose_precision, own_place
 from lightsr.training.inventory import take_stock
 from lightsr.training.keeper import Keeper
+from lightsr.training.measuring import find_sets
 from lightsr.training.module import SuperResolution
 from lightsr.training.progress import LoggedProgress, Progress
 from lightsr.training.recipe import Recipe, read_recipe, write_recipe
@@ -54,11 +55,8 @@ def train(
     `device` goes before the recipe's. Raises `UserError` if the folder holds a run already or the
     recipe's data is not usable, and `Stopped` when it was told to stop.
     """
-    if own_place().first:
-        if (folder / "recipe.yaml").exists():
-            raise UserError(f"{folder}: holds a run already; resume it, or name another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        write_recipe(recipe, folder / "recipe.yaml")
+    if own_place().first and (folder / "recipe.yaml").exists():
+        raise UserError(f"{folder}: holds a run already; resume it, or name another folder")
     return _fit(recipe, folder, None, device, progress or LoggedProgress())
 
 
@@ -86,21 +84,28 @@ def _fit(
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     checkpoint, first = newest or (None, 0)
+    sets = find_sets(recipe)
     pairs = load_pairs(recipe.data, recipe.scale)
     patches = choose_patches(
         pairs, recipe.data, recipe.scale, recipe.seed, first, device, place.rank, place.world
     )
+    module = SuperResolution(recipe, compute)
     if place.first:
+        # Only now: what is wrong with a recipe shows before, and leaves no folder behind.
+        folder.mkdir(parents=True, exist_ok=True)
+        if checkpoint is None:
+            beside = folder / "recipe.yaml.part"
+            write_recipe(recipe, beside)
+            beside.replace(folder / "recipe.yaml")
         take_stock(pairs, folder, first)
         log.info("%d pictures, on %s in %s", len(pairs), _named(device, place), _short(compute))
         if checkpoint is not None:
             log.info("going on from iteration %d", first)
     with StopSignals() as signals, _only_what_matters():
-        keeper = Keeper(recipe, folder, place, device, first, progress, signals)
+        keeper = Keeper(recipe, folder, sets, place, device, first, progress, signals)
         trainer = _trainer(recipe, folder, place, device, compute, keeper)
         # One batch a time comes out of the set ready-made, so the loader must not batch again.
         loader = DataLoader(patches, batch_size=None)
-        module = SuperResolution(recipe, compute)
         try:
             trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
         except Stopped:
