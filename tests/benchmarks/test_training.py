@@ -33,10 +33,6 @@ def test_naive_network_is_equal(scale: int, naive_fdiwn: Any) -> None:
     with torch.no_grad():
         got, wanted = naive_fdiwn.naive_like(network, scale)(x), network(x)
         assert (got - wanted).abs().max() <= 1e-5 * wanted.abs().max()
-        network, x = network.double(), x.double()
-        exact = naive_fdiwn.naive_like(network, scale).double()
-        exact.load_state_dict(naive_fdiwn.naive_like(network, scale).state_dict())
-        torch.testing.assert_close(exact(x), network(x), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -83,7 +83,6 @@ class Step:
         blocks = _all(network, WDIB)
         device = network.head.weight.device
         order = shuffle_order(network.widths.n, 2).to(device)
-        self.fuse_order = shuffle_order(2 * network.widths.n, 4).to(device)
         # The scalars of an SCF's branches go into the columns of what reads them.
         columns = {block.scf.fuse: _columns(block) for block in blocks}
         self.units: dict[nn.Module, Unit] = {}
@@ -135,7 +134,7 @@ class Step:
         gate = _linear(z, self.gates[block.scf]).to(self.kind).sigmoid()
         fused = torch.addcmul(x, gate, b) + self.unit(block.scf.fuse, z)
         gated = SelfGate.apply(fused, self.attentions[block.attention], self.epsilon)
-        return _shuffled(cast(Tensor, gated))
+        return _shuffled(cast(Tensor, gated), 2)
 
     def unit(self, module: nn.Module, x: Tensor) -> Tensor:
         """WIRW or WCRW."""
@@ -167,7 +166,7 @@ class Step:
 
     def _fuse(self, conv: nn.Conv2d, a: Tensor, b: Tensor) -> Tensor:
         both = torch.cat((a.to(self.compute), b.to(self.compute)), 1)
-        return self._convolve(conv, both.index_select(1, self.fuse_order))
+        return self._convolve(conv, _shuffled(both, 4))
 
     def _halves(self, x: Tensor) -> list[Tensor]:
         halves = F.leaky_relu(x, LEAKY_SLOPE).to(self.compute).chunk(2, 1)
@@ -277,10 +276,10 @@ def _linear(x: Tensor, weight: Tensor) -> Tensor:
     return F.linear(x.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
 
 
-def _shuffled(x: Tensor) -> Tensor:
-    """Return `channel_shuffle(x, 2)`, channels last."""
+def _shuffled(x: Tensor, groups: int) -> Tensor:
+    """Return `channel_shuffle(x, groups)`, channels last; its gradient is a copy as well."""
     n, c, h, w = x.shape
-    pixels = x.permute(0, 2, 3, 1).reshape(n, h, w, 2, c // 2)
+    pixels = x.permute(0, 2, 3, 1).reshape(n, h, w, groups, c // groups)
     return pixels.transpose(3, 4).reshape(n, h, w, c).permute(0, 3, 1, 2)
 
 
