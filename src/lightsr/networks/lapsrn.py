@@ -57,10 +57,16 @@ class LapSRN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge a batch."""
+        return self.predictions(x)[-1]
+
+    def predictions(self, x: Tensor) -> list[Tensor]:
+        """Return the picture that each level predicts, twice as large as the one before."""
         features = F.leaky_relu(self.head(x), _SLOPE)
+        pictures: list[Tensor] = []
         for level in self.levels:
             features, x = level(features, x)
-        return x
+            pictures.append(x)
+        return pictures
 
 
 class ShrunkLapSRN(LapSRN):
@@ -70,9 +76,9 @@ class ShrunkLapSRN(LapSRN):
         super().__init__(levels=2)
         self.shrinking = FixedResampling(1, _three_quarter_taps(), stride=4)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Enlarge a batch."""
-        return self.shrinking(super().forward(x))
+    def predictions(self, x: Tensor) -> list[Tensor]:
+        """Return the one prediction: the levels' sizes are not those of x3."""
+        return [self.shrinking(super().predictions(x)[-1])]
 
 
 def lapsrn(scale: int) -> LumaNetwork:

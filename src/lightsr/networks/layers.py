@@ -80,6 +80,9 @@ def spatial_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
     An exporter keeps it one step, so that each backend can take the passes over `x` that suit it.
     """
+    if x.dtype in (torch.bfloat16, torch.float16):
+        # Features run in 0..255: fp16's sums overflow, and bf16's deviations are mostly rounding.
+        x = x.float()
     # On CPUs torch.var_mean takes many times as long as a mean and a norm.
     mean = x.mean((2, 3), keepdim=True)
     norm = torch.linalg.vector_norm(x - mean, dim=(2, 3), keepdim=True)
