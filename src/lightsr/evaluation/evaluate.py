@@ -199,9 +199,10 @@ def _described(
     """Return what `Evaluation.protocol` says of how it was measured."""
     made = {
         "luma": "made from the originals' luma in 8 bits, not rounded",
+        "luma, replicated": "made from the originals' luma in 8 bits, not rounded",
         "unrounded": "made from the originals, not rounded",
     }.get(rule, "made from the originals")
-    luma = rule == "luma"
+    luma = rule.startswith("luma")
     return {
         "name": name,
         "rule": rule,

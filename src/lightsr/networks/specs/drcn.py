@@ -87,7 +87,7 @@ DRCN_F96D9 = NetworkSpec(
     published_accounting={
         2: Accounting(parameters=250_569, per_pixel=1_584_657, pixels="output", rule=_RULE)
     },
-    protocol="luma",
+    protocol="luma, replicated",
     notes="Not the paper's network: 96 channels and 9 recursions, trained for x2 alone, with the "
     "picture concatenated instead of added. Nothing was printed for it; the rule is that of DRCN. "
     "The true count includes the fixed bicubic and colour steps: 102 per LR pixel.",
