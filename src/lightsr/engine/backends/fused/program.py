@@ -1,0 +1,427 @@
+"""A planned network with its machine code, run on pictures of any size."""
+
+# llvmlite has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportMissingTypeStubs=false
+
+from __future__ import annotations
+
+import ctypes
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from llvmlite import binding as llvm
+from numpy.typing import NDArray
+
+from lightsr.engine.backends.fused.driver import Group, Phase, Row, Step, write_driver
+from lightsr.engine.backends.fused.graph import (
+    Arithmetic,
+    Convolution,
+    Floats,
+    Mean,
+    Node,
+    Pack,
+    View,
+    run_vector_step,
+    sources,
+)
+from lightsr.engine.backends.fused.kernels import (
+    BLOCK,
+    Machine,
+    Writer,
+    write_convolution,
+    write_expression,
+    write_pack,
+    write_padding,
+    write_statistics,
+)
+from lightsr.engine.backends.fused.plan import Level, Plan, Work
+
+Addresses = NDArray[np.int64]
+
+
+def host_machine() -> Machine:
+    """Return what the kernels of this processor look like."""
+    features = llvm.get_host_cpu_features()
+    return Machine.of(frozenset(name for name, there in features.items() if there))
+
+
+class Program:
+    """The machine code of a plan; any number of threads may share it."""
+
+    def __init__(self, plan: Plan, machine: Machine) -> None:
+        self.plan = plan
+        self.machine = machine
+        self.names: dict[Any, str] = {}
+        writer = Writer(machine, "lightsr")
+        for level in plan.levels:
+            for work in level.work:
+                self._write(writer, level, work)
+        write_driver(writer)
+        self._engine = _compiled(str(writer.module))
+        self.run_phase = ctypes.CFUNCTYPE(
+            None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+        )(self._engine.get_function_address("run"))
+
+    def address(self, level: Level, work: Work) -> int:
+        """Return the address of the kernel that does a step."""
+        return self._engine.get_function_address(self.names[self.key(level, work)])
+
+    def key(self, level: Level, work: Work) -> Any:
+        """Return what tells a kernel from others."""
+        node = work.node
+        if work.mean is not None:
+            return ("statistics", _in_chunks(level, work.mean.source))
+        if work.margin_of is not None:
+            return ("margin", self.plan.repeats[work.margin_of])
+        if work.copy_of is not None:
+            in_chunks = level.places[work.copy_of].keeping == "chunk"
+            return ("arithmetic", ("map", 0), (in_chunks,), False)
+        assert node is not None
+        if isinstance(node, Convolution):
+            return ("convolution", node.weight.shape[2], node.activation, node.packed)
+        if isinstance(node, Pack):
+            return ("pack",)
+        assert isinstance(node, Arithmetic)
+        read = tuple(_in_chunks(level, view) for view in node.maps)
+        return ("arithmetic", node.tree, read, level.places[node].keeping == "chunk")
+
+    def _write(self, writer: Writer, level: Level, work: Work) -> None:
+        key = self.key(level, work)
+        if key in self.names:
+            return
+        name = self.names[key] = f"kernel{len(self.names)}"
+        if key[0] == "convolution":
+            write_convolution(writer, name, key[1], key[2], bf16=key[3])
+        elif key[0] == "pack":
+            write_pack(writer, name)
+        elif key[0] == "statistics":
+            write_statistics(writer, name)
+        elif key[0] == "margin":
+            write_padding(writer, name, repeat=key[1])
+        else:
+            write_expression(writer, name, key[1], key[2], key[3])
+
+
+def _in_chunks(level: Level, view: View) -> bool:
+    """Whether a view is kept in chunks; a mixture would need two kinds of addresses."""
+    kinds = {node in level.places and level.places[node].keeping == "chunk" for node, _ in view}
+    if len(kinds) > 1:
+        raise NotImplementedError("a view of chunks and rows")
+    return kinds.pop()
+
+
+class Frame:
+    """The memory and the tables of a program for pictures of one size."""
+
+    def __init__(self, program: Program, height: int, width: int, threads: int) -> None:
+        self.program, self.height, self.width = program, height, width
+        plan, machine = program.plan, program.machine
+        self.threads = max(1, min(threads, height // 4))
+        self.margin = machine.lanes
+        self.pixels = -(-width // machine.chunk) * machine.chunk + 2 * self.margin
+        self.held: list[Any] = []
+        self.zeros = self._floats(self.pixels)
+        self.maps: dict[Node, Floats] = {}
+        free: dict[int, list[Floats]] = defaultdict(list)
+        self.vectors: dict[str, Floats] = {}
+        self.sums: dict[str, Floats] = {}
+        self.tables: list[list[Addresses]] = []
+        made = set(plan.maps)
+        for level in plan.levels:
+            for node in level.places:
+                if node in made:
+                    there = free[node.channels]
+                    self.maps[node] = there.pop() if there else self._map(node.channels)
+            self.tables.append(
+                [self._phase(level, thread) for thread in range(self.threads)]
+            )
+            for node in level.freed:
+                free[node.channels].append(self.maps[node])
+
+    def _floats(self, *shape: int, kind: Any = np.float32) -> Any:
+        count = int(np.prod(shape)) * np.dtype(kind).itemsize
+        raw = np.zeros(count + 64, np.uint8)
+        start = -raw.ctypes.data % 64
+        return raw[start : start + count].view(kind).reshape(shape)
+
+    def _map(self, channels: int) -> Floats:
+        return self._floats(self.height, channels, self.pixels)
+
+    def _keep(self, values: list[Any] | Addresses) -> int:
+        array = np.ascontiguousarray(values, np.int64)
+        self.held.append(array)
+        return array.ctypes.data
+
+    def _phase(self, level: Level, thread: int) -> Addresses:
+        scratch = self._floats(max(1, level.scratch), self.program.machine.chunk)
+        rings = {
+            node: self._floats(place.rows, node.channels, self.pixels)
+            for node, place in level.places.items()
+            if place.keeping == "ring"
+        }
+        self.held += [scratch, rings]
+        memory = _Memory(self, level, scratch, rings)
+        groups: list[list[int]] = []
+        for delay in level.delays:
+            steps = [
+                memory.step(work, thread) for work in level.work if work.delay == delay
+            ]
+            groups.append([delay, len(steps), self._keep(steps)])
+        phase = [0] * len(Phase)
+        phase[Phase.HEIGHT], phase[Phase.WIDTH] = self.height, self.width
+        phase[Phase.GROUPS] = len(groups)
+        phase[Phase.GROUP_TABLE] = self._keep(groups) if groups else 0
+        phase[Phase.BEFORE] = max((work.halo for work in level.work), default=0)
+        phase[Phase.AFTER] = max((work.halo + work.delay for work in level.work), default=0)
+        phase[Phase.ZEROS] = self.zeros.ctypes.data + 4 * self.margin
+        return np.array(phase, np.int64)
+
+    def vector(self, name: str, channels: int) -> Floats:
+        """Return where the numbers of a vector are found by the kernels."""
+        known = self.vectors.get(name)
+        if known is None:
+            known = self.vectors[name] = self._floats(channels)
+            value = self.program.plan.graph.constants.get(name)
+            if value is not None:
+                known[:] = value
+        return known
+
+    def run(self, picture: Floats, pool: ThreadPoolExecutor | None) -> Floats:
+        """[3, h, w] -> [3, scale * h, scale * w]."""
+        plan, graph = self.program.plan, self.program.plan.graph
+        inside = slice(self.margin, self.margin + self.width)
+        lr = self.maps[graph.picture]
+        lr[:, :, inside] = picture.transpose(1, 0, 2)
+        if plan.repeats.get(graph.picture):
+            lr[:, :, : self.margin] = lr[:, :, self.margin, None]
+            lr[:, :, inside.stop :] = lr[:, :, inside.stop - 1, None]
+        values: dict[str, Floats] = dict(graph.constants)
+        bounds = [self.height * i // self.threads for i in range(self.threads + 1)]
+        run = self.program.run_phase
+        for level, tables in zip(plan.levels, self.tables, strict=True):
+            for step in level.vectors:
+                run_vector_step(step, values)
+                for name in step.outputs:
+                    if name in self.vectors:
+                        self.vectors[name][:] = values[name]
+            for mean in level.means:
+                self.sums[mean.mean].fill(0)
+            if pool is None or self.threads == 1:
+                run(tables[0].ctypes.data, 0, self.height)
+            else:
+                waiting = [
+                    pool.submit(run, table.ctypes.data, bounds[i], bounds[i + 1])
+                    for i, table in enumerate(tables)
+                ]
+                for done in waiting:
+                    done.result()
+            for mean in level.means:
+                self._finish(mean, values)
+        return self._picture()
+
+    def _finish(self, mean: Mean, values: dict[str, Floats]) -> None:
+        count = self.height * self.width
+        total, squares = self.sums[mean.mean].sum(axis=(0, 3)).T / count
+        values[mean.mean] = total.astype(np.float32)
+        if mean.mean in self.vectors:
+            self.vectors[mean.mean][:] = total
+        if mean.variance is not None:
+            values[mean.variance] = np.maximum(squares - total * total, 0).astype(np.float32)
+            if mean.variance in self.vectors:
+                self.vectors[mean.variance][:] = values[mean.variance]
+
+    def _picture(self) -> Floats:
+        graph = self.program.plan.graph
+        s = graph.scale
+        inside = slice(self.margin, self.margin + self.width)
+        (node,) = {node for node, _ in graph.output}
+        channels = [channel for _, channel in graph.output]
+        result = self.maps[node][:, :, inside]
+        if channels != list(range(node.channels)):
+            result = result[:, channels]
+        parts = result.reshape(self.height, 3, s, s, self.width).transpose(1, 0, 2, 4, 3)
+        return parts.reshape(3, s * self.height, s * self.width)
+
+
+class _Memory:
+    """Where the values of one level lie for one thread."""
+
+    def __init__(
+        self, frame: Frame, level: Level, scratch: Floats, rings: dict[Node, Floats]
+    ) -> None:
+        self.frame, self.level, self.scratch, self.rings = frame, level, scratch, rings
+
+    def step(self, work: Work, thread: int) -> list[int]:
+        """Return the fields of a step."""
+        frame, level = self.frame, self.level
+        inputs, outputs, arguments = self._parts(work, thread)
+        step = [0] * len(Step)
+        step[Step.KERNEL] = frame.program.address(level, work)
+        step[Step.INPUTS], step[Step.OUTPUTS] = len(inputs), len(outputs)
+        step[Step.INPUT_TABLE] = frame._keep(inputs) if inputs else 0
+        step[Step.OUTPUT_TABLE] = frame._keep(outputs) if outputs else 0
+        step[Step.INPUT_ROWS] = frame._keep([0] * max(1, len(inputs)))
+        step[Step.OUTPUT_ROWS] = frame._keep([0] * max(1, len(outputs)))
+        step[Step.ARGUMENTS] = frame._keep(arguments)
+        step[Step.HALO] = work.halo
+        step[Step.WHOLE] = int(work.margin_of is not None)
+        return step
+
+    def _parts(self, work: Work, thread: int) -> tuple[list[Any], list[Any], list[int]]:
+        frame, level, node = self.frame, self.level, work.node
+        if work.mean is not None:
+            view = work.mean.source
+            lanes = frame.program.machine.lanes
+            if thread == 0:
+                frame.sums[work.mean.mean] = frame._floats(
+                    frame.threads, len(view), 2, lanes, kind=np.float64
+                )
+            sums = frame.sums[work.mean.mean][thread]
+            mask = 0 if _in_chunks(level, view) else -1
+            return self._rows(view), [], [len(view), mask, frame.width, sums.ctypes.data]
+        if work.margin_of is not None:
+            of = work.margin_of
+            rows = self._own(of, in_map=work.in_map)
+            return [], rows, [of.channels, frame.width]
+        if work.copy_of is not None:
+            of = work.copy_of
+            return self._own(of), self._own(of, in_map=True), [of.channels]
+        assert node is not None
+        if isinstance(node, Convolution):
+            return self._convolution(node)
+        written = 0 if level.places[node].keeping == "chunk" else -1
+        rows = [row for view in sources(node) for row in self._rows(view)]
+        if isinstance(node, Pack):
+            read = 0 if _in_chunks(level, node.source) else -1
+            return rows, self._own(node), [node.channels, read, written]
+        assert isinstance(node, Arithmetic)
+        vectors = [frame.vector(name, node.channels).ctypes.data for name in node.vectors]
+        return rows, self._own(node), [node.channels, *vectors]
+
+    def _convolution(self, node: Convolution) -> tuple[list[Any], list[Any], list[int]]:
+        frame, level = self.frame, self.level
+        reach = node.reach
+        packing = 2 if node.packed else 1
+        per_group = len(node.source) // node.groups
+        outputs_per_group = node.channels // node.groups
+        weights, firsts = blocked_weights(node)
+        blocks = len(weights)
+        rows = [
+            row
+            for part in node.source
+            for shift in range(-reach, reach + 1)
+            for row in self._rows((part,), shift, repeat=node.repeat)
+        ]
+        outputs = self._own(node)
+        waste = frame._floats(frame.pixels)
+        frame.held.append(waste)
+        spare = [0] * len(Row)
+        spare[Row.BASE] = waste.ctypes.data + 4 * frame.margin
+        outputs += [spare] * (blocks * BLOCK - node.channels)
+        del per_group, outputs_per_group, packing
+        bias = np.zeros(blocks * BLOCK, np.float32)
+        bias[: node.channels] = node.bias
+        slopes = np.ones(blocks * BLOCK, np.float32)
+        if node.slopes is not None:
+            slopes[: node.channels] = node.slopes
+        frame.held += [weights, bias, slopes]
+        read = 0 if _in_chunks(level, node.source) else -1
+        written = 0 if level.places[node].keeping == "chunk" else -1
+        arguments = [
+            weights.ctypes.data,
+            bias.ctypes.data,
+            blocks,
+            weights.shape[1],
+            frame._keep(firsts),
+            read,
+            written,
+            slopes.ctypes.data,
+        ]
+        return rows, outputs, arguments
+
+    def _rows(self, view: View, shift: int = 0, *, repeat: bool = False) -> list[list[int]]:
+        return [self._row(node, channel, shift, repeat) for node, channel in view]
+
+    def _own(self, node: Node, *, in_map: bool = False) -> list[list[int]]:
+        return [self._row(node, c, 0, False, in_map) for c in range(node.channels)]
+
+    def _row(
+        self, node: Node, channel: int, shift: int, repeat: bool, in_map: bool = False
+    ) -> list[int]:
+        frame = self.frame
+        place = self.level.places.get(node)
+        row = [0] * len(Row)
+        row[Row.SHIFT], row[Row.REPEAT] = shift, int(repeat)
+        if place is not None and place.keeping == "chunk" and not in_map:
+            row[Row.BASE] = self.scratch[place.start + channel].ctypes.data
+            row[Row.REPEAT] = 1
+            return row
+        if place is not None and place.keeping == "ring" and not in_map:
+            memory, row[Row.MASK] = self.rings[node], place.rows - 1
+        else:
+            memory, row[Row.MASK] = frame.maps[node], -1
+        row[Row.STRIDE] = memory.strides[0]
+        row[Row.BASE] = memory.ctypes.data + channel * memory.strides[1] + 4 * frame.margin
+        return row
+
+
+def blocked_weights(node: Convolution) -> tuple[Any, list[int]]:
+    """Return weights as [block][input row][tap][BLOCK], and each block's first input row.
+
+    A block whose outputs are of one group runs through that group's inputs; one that has outputs
+    of several would need the inputs of all, so the weights are then spread out with zeros.
+    """
+    weight, groups = node.weight, node.groups
+    outputs, inputs, k, _ = weight.shape
+    blocks = -(-outputs // BLOCK)
+    apart = groups > 1 and (outputs // groups) % BLOCK == 0
+    if groups > 1 and not apart:
+        spread = np.zeros((outputs, groups * inputs, k, k), np.float32)
+        per = outputs // groups
+        for g in range(groups):
+            spread[g * per : (g + 1) * per, g * inputs : (g + 1) * inputs] = weight[
+                g * per : (g + 1) * per
+            ]
+        weight, inputs = spread, groups * inputs
+    if inputs % 2 and node.packed:
+        weight = np.concatenate((weight, np.zeros_like(weight[:, :1])), 1)
+        inputs += 1
+    full = np.zeros((blocks * BLOCK, inputs, k, k), np.float32)
+    full[:outputs] = weight
+    if node.packed:
+        bits = _to_bfloat(full)
+        full = (bits[:, 0::2] | (bits[:, 1::2] << np.uint32(16))).view(np.float32)
+    arranged = full.reshape(blocks, BLOCK, -1, k, k).transpose(0, 2, 3, 4, 1)
+    rows = arranged.shape[1] * k
+    arranged = np.ascontiguousarray(arranged).reshape(blocks, rows, k, BLOCK)
+    per_group = blocks // groups if apart else blocks
+    return arranged, [block // per_group * rows for block in range(blocks)]
+
+
+def _to_bfloat(values: Floats) -> NDArray[np.uint32]:
+    bits = values.view(np.uint32)
+    odd = (bits >> np.uint32(16)) & np.uint32(1)
+    return (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
+
+
+def _compiled(source: str) -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    module = llvm.parse_assembly(source)
+    module.verify()
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3
+    )
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    return engine
+
+
+__all__ = ["Callable", "Frame", "Program", "host_machine"]
