@@ -99,13 +99,14 @@ def make_plan(graph: Graph) -> Plan:
     for mean in graph.means:
         means[mean.level].append(mean)
     last_read = {
-        node: max(
-            [reader.level for reader, _ in readers[node]]
-            + [mean.level for mean in graph.means if any(n is node for n, _ in mean.source)]
-            + [last_level + 1] * (node in results)
-        )
+        node: max((reader.level for reader, _ in readers[node]), default=node.level)
         for node in graph.nodes
     }
+    for mean in graph.means:
+        for node, _ in mean.source:
+            last_read[node] = max(last_read[node], mean.level)
+    for node in results:
+        last_read[node] = last_level + 1
     levels: list[Level] = []
     for index in range(last_level + 1):
         nodes = [node for node in graph.nodes if node.level == index]

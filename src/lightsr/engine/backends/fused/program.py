@@ -41,6 +41,7 @@ from lightsr.engine.backends.fused.kernels import (
 from lightsr.engine.backends.fused.plan import Level, Plan, Work
 
 Addresses = NDArray[np.int64]
+_NONE = np.zeros((0, len(Row)), np.int64)
 
 
 def host_machine() -> Machine:
@@ -56,15 +57,30 @@ class Program:
         self.plan = plan
         self.machine = machine
         self.names: dict[Any, str] = {}
+        self._spans: dict[View, list[tuple[Node, Any]]] = {}
         writer = Writer(machine, "lightsr")
         for level in plan.levels:
             for work in level.work:
                 self._write(writer, level, work)
         write_driver(writer)
+        with writer.function("noop"):
+            pass
         self._engine = _compiled(str(writer.module))
         self.run_phase = ctypes.CFUNCTYPE(
             None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
         )(self._engine.get_function_address("run"))
+
+    def spans(self, view: View) -> list[tuple[Node, Any]]:
+        """Return a view as runs of one node's channels each."""
+        known = self._spans.get(view)
+        if known is None:
+            runs: list[tuple[Node, list[int]]] = []
+            for node, channel in view:
+                if not runs or runs[-1][0] is not node:
+                    runs.append((node, []))
+                runs[-1][1].append(channel)
+            known = self._spans[view] = [(node, np.array(channels)) for node, channels in runs]
+        return known
 
     def address(self, level: Level, work: Work) -> int:
         """Return the address of the kernel that does a step."""
@@ -107,11 +123,9 @@ class Program:
 
 
 def _in_chunks(level: Level, view: View) -> bool:
-    """Whether a view is kept in chunks; a mixture would need two kinds of addresses."""
-    kinds = {node in level.places and level.places[node].keeping == "chunk" for node, _ in view}
-    if len(kinds) > 1:
-        raise NotImplementedError("a view of chunks and rows")
-    return kinds.pop()
+    """Whether a view is kept in chunks; the plan sees to it that all of it is, or nothing."""
+    place = level.places.get(view[0][0])
+    return place is not None and place.keeping == "chunk"
 
 
 class Frame:
@@ -125,6 +139,8 @@ class Frame:
         self.pixels = -(-width // machine.chunk) * machine.chunk + 2 * self.margin
         self.held: list[Any] = []
         self.zeros = self._floats(self.pixels)
+        self.waste = self._floats(self.pixels)
+        """Where outputs go that a block has too many."""
         self.maps: dict[Node, Floats] = {}
         free: dict[int, list[Floats]] = defaultdict(list)
         self.vectors: dict[str, Floats] = {}
@@ -254,6 +270,7 @@ class _Memory:
         self, frame: Frame, level: Level, scratch: Floats, rings: dict[Node, Floats]
     ) -> None:
         self.frame, self.level, self.scratch, self.rings = frame, level, scratch, rings
+        self.tables: dict[tuple[Node, bool], Addresses] = {}
 
     def step(self, work: Work, thread: int) -> list[int]:
         """Return the fields of a step."""
@@ -262,8 +279,8 @@ class _Memory:
         step = [0] * len(Step)
         step[Step.KERNEL] = frame.program.address(level, work)
         step[Step.INPUTS], step[Step.OUTPUTS] = len(inputs), len(outputs)
-        step[Step.INPUT_TABLE] = frame._keep(inputs) if inputs else 0
-        step[Step.OUTPUT_TABLE] = frame._keep(outputs) if outputs else 0
+        step[Step.INPUT_TABLE] = frame._keep(inputs)
+        step[Step.OUTPUT_TABLE] = frame._keep(outputs)
         step[Step.INPUT_ROWS] = frame._keep([0] * max(1, len(inputs)))
         step[Step.OUTPUT_ROWS] = frame._keep([0] * max(1, len(outputs)))
         step[Step.ARGUMENTS] = frame._keep(arguments)
@@ -271,7 +288,7 @@ class _Memory:
         step[Step.WHOLE] = int(work.margin_of is not None)
         return step
 
-    def _parts(self, work: Work, thread: int) -> tuple[list[Any], list[Any], list[int]]:
+    def _parts(self, work: Work, thread: int) -> tuple[Addresses, Addresses, list[int]]:
         frame, level, node = self.frame, self.level, work.node
         if work.mean is not None:
             view = work.mean.source
@@ -282,11 +299,11 @@ class _Memory:
                 )
             sums = frame.sums[work.mean.mean][thread]
             mask = 0 if _in_chunks(level, view) else -1
-            return self._rows(view), [], [len(view), mask, frame.width, sums.ctypes.data]
+            return self._rows(view), _NONE, [len(view), mask, frame.width, sums.ctypes.data]
         if work.margin_of is not None:
             of = work.margin_of
             rows = self._own(of, in_map=work.in_map)
-            return [], rows, [of.channels, frame.width]
+            return _NONE, rows, [of.channels, frame.width]
         if work.copy_of is not None:
             of = work.copy_of
             return self._own(of), self._own(of, in_map=True), [of.channels]
@@ -294,7 +311,7 @@ class _Memory:
         if isinstance(node, Convolution):
             return self._convolution(node)
         written = 0 if level.places[node].keeping == "chunk" else -1
-        rows = [row for view in sources(node) for row in self._rows(view)]
+        rows = np.concatenate([self._rows(view) for view in sources(node)])
         if isinstance(node, Pack):
             read = 0 if _in_chunks(level, node.source) else -1
             return rows, self._own(node), [node.channels, read, written]
@@ -302,34 +319,28 @@ class _Memory:
         vectors = [frame.vector(name, node.channels).ctypes.data for name in node.vectors]
         return rows, self._own(node), [node.channels, *vectors]
 
-    def _convolution(self, node: Convolution) -> tuple[list[Any], list[Any], list[int]]:
+    def _convolution(self, node: Convolution) -> tuple[Addresses, Addresses, list[int]]:
         frame, level = self.frame, self.level
         reach = node.reach
-        packing = 2 if node.packed else 1
-        per_group = len(node.source) // node.groups
-        outputs_per_group = node.channels // node.groups
         weights, firsts = blocked_weights(node)
         blocks = len(weights)
-        rows = [
-            row
-            for part in node.source
-            for shift in range(-reach, reach + 1)
-            for row in self._rows((part,), shift, repeat=node.repeat)
-        ]
+        # For each channel the rows above to below.
+        rows = np.repeat(self._rows(node.source), 2 * reach + 1, axis=0)
+        shifts = np.tile(np.arange(-reach, reach + 1), len(node.source))
+        in_chunks = _in_chunks(level, node.source)
+        if not in_chunks:
+            rows[:, Row.SHIFT], rows[:, Row.REPEAT] = shifts, int(node.repeat)
         outputs = self._own(node)
-        waste = frame._floats(frame.pixels)
-        frame.held.append(waste)
-        spare = [0] * len(Row)
-        spare[Row.BASE] = waste.ctypes.data + 4 * frame.margin
-        outputs += [spare] * (blocks * BLOCK - node.channels)
-        del per_group, outputs_per_group, packing
+        spare = np.zeros((blocks * BLOCK - node.channels, len(Row)), np.int64)
+        spare[:, Row.BASE] = frame.waste.ctypes.data + 4 * frame.margin
+        outputs = np.concatenate((outputs, spare))
         bias = np.zeros(blocks * BLOCK, np.float32)
         bias[: node.channels] = node.bias
         slopes = np.ones(blocks * BLOCK, np.float32)
         if node.slopes is not None:
             slopes[: node.channels] = node.slopes
         frame.held += [weights, bias, slopes]
-        read = 0 if _in_chunks(level, node.source) else -1
+        read = 0 if in_chunks else -1
         written = 0 if level.places[node].keeping == "chunk" else -1
         arguments = [
             weights.ctypes.data,
@@ -343,30 +354,34 @@ class _Memory:
         ]
         return rows, outputs, arguments
 
-    def _rows(self, view: View, shift: int = 0, *, repeat: bool = False) -> list[list[int]]:
-        return [self._row(node, channel, shift, repeat) for node, channel in view]
+    def _rows(self, view: View) -> Addresses:
+        spans = self.frame.program.spans(view)
+        return np.concatenate([self._own(node)[channels] for node, channels in spans])
 
-    def _own(self, node: Node, *, in_map: bool = False) -> list[list[int]]:
-        return [self._row(node, c, 0, False, in_map) for c in range(node.channels)]
+    def _own(self, node: Node, *, in_map: bool = False) -> Addresses:
+        """Return the table of a node's own rows, [channels, fields]."""
+        known = self.tables.get((node, in_map))
+        if known is None:
+            known = self.tables[node, in_map] = self._table(node, in_map=in_map)
+        return known
 
-    def _row(
-        self, node: Node, channel: int, shift: int, repeat: bool, in_map: bool = False
-    ) -> list[int]:
-        frame = self.frame
-        place = self.level.places.get(node)
-        row = [0] * len(Row)
-        row[Row.SHIFT], row[Row.REPEAT] = shift, int(repeat)
+    def _table(self, node: Node, *, in_map: bool) -> Addresses:
+        frame, place = self.frame, self.level.places.get(node)
+        table = np.zeros((node.channels, len(Row)), np.int64)
+        channels = np.arange(node.channels)
         if place is not None and place.keeping == "chunk" and not in_map:
-            row[Row.BASE] = self.scratch[place.start + channel].ctypes.data
-            row[Row.REPEAT] = 1
-            return row
+            apart = self.scratch.strides[0]
+            table[:, Row.BASE] = self.scratch.ctypes.data + (place.start + channels) * apart
+            table[:, Row.REPEAT] = 1
+            return table
         if place is not None and place.keeping == "ring" and not in_map:
-            memory, row[Row.MASK] = self.rings[node], place.rows - 1
+            memory, table[:, Row.MASK] = self.rings[node], place.rows - 1
         else:
-            memory, row[Row.MASK] = frame.maps[node], -1
-        row[Row.STRIDE] = memory.strides[0]
-        row[Row.BASE] = memory.ctypes.data + channel * memory.strides[1] + 4 * frame.margin
-        return row
+            memory, table[:, Row.MASK] = frame.maps[node], -1
+        first = memory.ctypes.data + 4 * frame.margin
+        table[:, Row.STRIDE] = memory.strides[0]
+        table[:, Row.BASE] = first + channels * memory.strides[1]
+        return table
 
 
 def blocked_weights(node: Convolution) -> tuple[Any, list[int]]:
