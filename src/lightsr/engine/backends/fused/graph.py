@@ -165,9 +165,7 @@ class _Reader:
             if node.op_type != "Constant":
                 self._add(node)
         output = self.maps[wanted]
-        graph = Graph(
-            picture, self.nodes, self.means, self.steps, {}, output, self.scale
-        )
+        graph = Graph(picture, self.nodes, self.means, self.steps, {}, output, self.scale)
         graph.constants = {
             name: value.reshape(-1) if value.shape[:1] == (1,) else value
             for name, value in self.constants.items()
@@ -227,9 +225,7 @@ class _Reader:
             or list(attributes.get("pads", [0] * 4)) != [around] * 4
         ):
             raise Unsupported(f"a convolution of {weight.shape[2]}x{weight.shape[3]} like this")
-        bias = (
-            self.constants[inputs[2]] if len(inputs) > 2 else np.zeros(len(weight), np.float32)
-        )
+        bias = self.constants[inputs[2]] if len(inputs) > 2 else np.zeros(len(weight), np.float32)
         node = Convolution(
             max(part.level for part, _ in view),
             len(weight),
@@ -325,9 +321,7 @@ class _Reader:
             return max(node.level for node, _ in self.maps[name])
         return self.vectors.get(name, 0)
 
-    def _operand(
-        self, name: str, level: int, maps: list[View], vectors: list[str]
-    ) -> Expression:
+    def _operand(self, name: str, level: int, maps: list[View], vectors: list[str]) -> Expression:
         if name not in self.maps:
             return ("vector", _place(vectors, name))
         node = self._only_reader(name)

@@ -236,7 +236,9 @@ ACTIVATIONS = ("none", "relu", "slope")
 """What a convolution does last: nothing, max(0, y), or y where positive and y * slope elsewhere."""
 
 
-def write_convolution(writer: Writer, name: str, width: int, activation: str, *, bf16: bool) -> None:
+def write_convolution(
+    writer: Writer, name: str, width: int, activation: str, *, bf16: bool
+) -> None:
     """Write a convolution whose kernels are `width` pixels wide.
 
     Arguments: weights, biases, blocks of outputs, input rows per block, table of each block's
@@ -265,17 +267,13 @@ def write_convolution(writer: Writer, name: str, width: int, activation: str, *,
             for j in range(BLOCK):
                 start += [k.broadcast(biases, b.add(bias_at, I64(4 * j)))] * vectors
 
-            def step(
-                r: Any, held: Sequence[Any], own: Any = own, first: Any = first
-            ) -> list[Any]:
+            def step(r: Any, held: Sequence[Any], own: Any = own, first: Any = first) -> list[Any]:
                 row = k.row(k.inputs, b.add(first, r), read)
                 taps = k.at(own, b.mul(r, I64(per_row)))
                 held = list(held)
                 for tap in range(width):
                     at = 4 * (tap - width // 2)
-                    pixels = [
-                        k.load(pair, row, I64(at + 4 * lanes * v)) for v in range(vectors)
-                    ]
+                    pixels = [k.load(pair, row, I64(at + 4 * lanes * v)) for v in range(vectors)]
                     for j in range(BLOCK):
                         where = I64(4 * (tap * BLOCK + j))
                         weight = k.broadcast(taps, where, I32 if bf16 else F32)
@@ -344,7 +342,12 @@ def write_statistics(writer: Writer, name: str) -> None:
     wide = ir.VectorType(F64, lanes)
     with writer.function(name) as k:
         b = k.builder
-        channels, read, width, sums = k.argument(0), k.shift(k.argument(1)), k.argument(2), k.pointer(3)
+        channels, read, width, sums = (
+            k.argument(0),
+            k.shift(k.argument(1)),
+            k.argument(2),
+            k.pointer(3),
+        )
         left = k.splat(b.trunc(b.sub(width, k.x), I32))
         inside = [
             b.icmp_signed(
@@ -391,7 +394,11 @@ Expression = tuple[Any, ...]
 
 
 def write_expression(
-    writer: Writer, name: str, expression: Expression, temporary: Sequence[bool], into_temporary: bool
+    writer: Writer,
+    name: str,
+    expression: Expression,
+    temporary: Sequence[bool],
+    into_temporary: bool,
 ) -> None:
     """Write arithmetic on maps, channel by channel.
 
@@ -457,9 +464,7 @@ def _apply(k: Kernel, b: Any, operator: str, operands: list[Any]) -> Any:
     if operator in ("LeakyRelu", "PRelu"):
         value, slope = operands
         slope = k.constant(slope) if isinstance(slope, float) else slope
-        return b.select(
-            b.fcmp_ordered(">", value, k.constant(0.0)), value, b.fmul(value, slope)
-        )
+        return b.select(b.fcmp_ordered(">", value, k.constant(0.0)), value, b.fmul(value, slope))
     if operator == "Sigmoid":
         return k.sigmoid(operands[0])
     if operator == "Sqrt":

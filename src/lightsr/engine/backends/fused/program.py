@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from llvmlite import binding as llvm
 from numpy.typing import NDArray
 
+from lightsr.engine.backends.fused.code import machine_code
 from lightsr.engine.backends.fused.driver import Group, Phase, Row, Step, write_driver
 from lightsr.engine.backends.fused.graph import (
     Arithmetic,
@@ -58,17 +58,35 @@ class Program:
         self.machine = machine
         self.names: dict[Any, str] = {}
         self._spans: dict[View, list[tuple[Node, Any]]] = {}
-        writer = Writer(machine, "lightsr")
         for level in plan.levels:
             for work in level.work:
-                self._write(writer, level, work)
-        write_driver(writer)
-        with writer.function("noop"):
-            pass
-        self._engine = _compiled(str(writer.module))
-        self.run_phase = ctypes.CFUNCTYPE(
-            None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
-        )(self._engine.get_function_address("run"))
+                key = self.key(level, work)
+                self.names.setdefault(key, f"kernel{len(self.names)}")
+        about = f"{machine} {list(self.names)}"
+        self._engine = machine_code(about, self._assembly)
+        self.run_phase = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(
+            self._engine.get_function_address("run")
+        )
+
+    def frame_bytes(self, height: int, width: int, threads: int) -> int:
+        """Return the memory of a `Frame`, but for its small tables."""
+        pixels = 4 * _row_pixels(self.machine, width)
+        held: dict[int, int] = defaultdict(int)
+        most: dict[int, int] = defaultdict(int)
+        whole = set(self.plan.maps)
+        per_thread = 0
+        for level in self.plan.levels:
+            for node, place in level.places.items():
+                if node in whole:
+                    held[node.channels] += 1
+                    most[node.channels] = max(most[node.channels], held[node.channels])
+                if place.keeping == "ring":
+                    per_thread += place.rows * node.channels * pixels
+            per_thread += level.scratch * 4 * self.machine.chunk
+            for node in level.freed:
+                held[node.channels] -= 1
+        channels = sum(count * width_of for width_of, count in most.items())
+        return channels * height * pixels + per_thread * _bands(height, threads)
 
     def spans(self, view: View) -> list[tuple[Node, Any]]:
         """Return a view as runs of one node's channels each."""
@@ -90,7 +108,7 @@ class Program:
         """Return what tells a kernel from others."""
         node = work.node
         if work.mean is not None:
-            return ("statistics", _in_chunks(level, work.mean.source))
+            return ("statistics",)
         if work.margin_of is not None:
             return ("margin", self.plan.repeats[work.margin_of])
         if work.copy_of is not None:
@@ -105,21 +123,28 @@ class Program:
         read = tuple(_in_chunks(level, view) for view in node.maps)
         return ("arithmetic", node.tree, read, level.places[node].keeping == "chunk")
 
-    def _write(self, writer: Writer, level: Level, work: Work) -> None:
-        key = self.key(level, work)
-        if key in self.names:
-            return
-        name = self.names[key] = f"kernel{len(self.names)}"
-        if key[0] == "convolution":
-            write_convolution(writer, name, key[1], key[2], bf16=key[3])
-        elif key[0] == "pack":
-            write_pack(writer, name)
-        elif key[0] == "statistics":
-            write_statistics(writer, name)
-        elif key[0] == "margin":
-            write_padding(writer, name, repeat=key[1])
-        else:
-            write_expression(writer, name, key[1], key[2], key[3])
+    def _assembly(self) -> str:
+        writer = Writer(self.machine, "lightsr")
+        for key, name in self.names.items():
+            _write(writer, name, key)
+        write_driver(writer)
+        return str(writer.module)
+
+
+def _write(writer: Writer, name: str, key: Any) -> None:
+    kind, *about = key
+    if kind == "convolution":
+        width, activation, packed = about
+        write_convolution(writer, name, width, activation, bf16=packed)
+    elif kind == "pack":
+        write_pack(writer, name)
+    elif kind == "statistics":
+        write_statistics(writer, name)
+    elif kind == "margin":
+        write_padding(writer, name, repeat=about[0])
+    else:
+        tree, in_chunks, into_chunk = about
+        write_expression(writer, name, tree, in_chunks, into_chunk)
 
 
 def _in_chunks(level: Level, view: View) -> bool:
@@ -134,9 +159,9 @@ class Frame:
     def __init__(self, program: Program, height: int, width: int, threads: int) -> None:
         self.program, self.height, self.width = program, height, width
         plan, machine = program.plan, program.machine
-        self.threads = max(1, min(threads, height // 4))
+        self.threads = _bands(height, threads)
         self.margin = machine.lanes
-        self.pixels = -(-width // machine.chunk) * machine.chunk + 2 * self.margin
+        self.pixels = _row_pixels(machine, width)
         self.held: list[Any] = []
         self.zeros = self._floats(self.pixels)
         self.waste = self._floats(self.pixels)
@@ -152,9 +177,7 @@ class Frame:
                 if node in made:
                     there = free[node.channels]
                     self.maps[node] = there.pop() if there else self._map(node.channels)
-            self.tables.append(
-                [self._phase(level, thread) for thread in range(self.threads)]
-            )
+            self.tables.append([self._phase(level, thread) for thread in range(self.threads)])
             for node in level.freed:
                 free[node.channels].append(self.maps[node])
 
@@ -183,9 +206,7 @@ class Frame:
         memory = _Memory(self, level, scratch, rings)
         groups: list[list[int]] = []
         for delay in level.delays:
-            steps = [
-                memory.step(work, thread) for work in level.work if work.delay == delay
-            ]
+            steps = [memory.step(work, thread) for work in level.work if work.delay == delay]
             groups.append([delay, len(steps), self._keep(steps)])
         phase = [0] * len(Phase)
         phase[Phase.HEIGHT], phase[Phase.WIDTH] = self.height, self.width
@@ -206,8 +227,8 @@ class Frame:
                 known[:] = value
         return known
 
-    def run(self, picture: Floats, pool: ThreadPoolExecutor | None) -> Floats:
-        """[3, h, w] -> [3, scale * h, scale * w]."""
+    def run(self, picture: Floats, target: Floats, pool: ThreadPoolExecutor | None) -> None:
+        """Enlarge a picture, [3, h, w], into `target`, [3, scale * h, scale * w]."""
         plan, graph = self.program.plan, self.program.plan.graph
         inside = slice(self.margin, self.margin + self.width)
         lr = self.maps[graph.picture]
@@ -237,7 +258,7 @@ class Frame:
                     done.result()
             for mean in level.means:
                 self._finish(mean, values)
-        return self._picture()
+        self._shuffle(target)
 
     def _finish(self, mean: Mean, values: dict[str, Floats]) -> None:
         count = self.height * self.width
@@ -250,17 +271,26 @@ class Frame:
             if mean.variance in self.vectors:
                 self.vectors[mean.variance][:] = values[mean.variance]
 
-    def _picture(self) -> Floats:
+    def _shuffle(self, target: Floats) -> None:
         graph = self.program.plan.graph
         s = graph.scale
-        inside = slice(self.margin, self.margin + self.width)
-        (node,) = {node for node, _ in graph.output}
-        channels = [channel for _, channel in graph.output]
-        result = self.maps[node][:, :, inside]
-        if channels != list(range(node.channels)):
+        ((node, channels),) = self.program.spans(graph.output)
+        result = self.maps[node][:, :, self.margin : self.margin + self.width]
+        if channels.tolist() != list(range(node.channels)):
             result = result[:, channels]
-        parts = result.reshape(self.height, 3, s, s, self.width).transpose(1, 0, 2, 4, 3)
-        return parts.reshape(3, s * self.height, s * self.width)
+        # By rows, so that the parts of a row come from the cache.
+        rows = result.reshape(self.height, 3, s, s, self.width).transpose(1, 0, 2, 4, 3)
+        target.reshape(3, self.height, s, self.width, s)[:] = rows
+
+
+def _bands(height: int, threads: int) -> int:
+    """Return how many threads share a picture: each has at least a few rows."""
+    return max(1, min(threads, height // 4))
+
+
+def _row_pixels(machine: Machine, width: int) -> int:
+    """Return the length of a row with its margins, a vector on each side."""
+    return -(-width // machine.chunk) * machine.chunk + 2 * machine.lanes
 
 
 class _Memory:
@@ -421,22 +451,3 @@ def _to_bfloat(values: Floats) -> NDArray[np.uint32]:
     bits = values.view(np.uint32)
     odd = (bits >> np.uint32(16)) & np.uint32(1)
     return (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
-
-
-def _compiled(source: str) -> Any:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    module = llvm.parse_assembly(source)
-    module.verify()
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3
-    )
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    engine = llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    return engine
-
-
-__all__ = ["Callable", "Frame", "Program", "host_machine"]
