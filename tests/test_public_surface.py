@@ -20,6 +20,7 @@ NAMES = {
     "__version__",
     "create_network",
     "list_networks",
+    "load_network",
     "upscale",
 }
 
@@ -31,7 +32,7 @@ def _parameters(function: object) -> list[str]:
 def test_the_package_hands_out_these_names() -> None:
     assert set(lightsr.__all__) == NAMES
     assert set(dir(lightsr)) == NAMES
-    for name in NAMES - {"create_network"}:
+    for name in NAMES - {"create_network", "load_network"}:
         assert getattr(lightsr, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = lightsr.no_such_name  # type: ignore[attr-defined]
@@ -62,6 +63,11 @@ def test_parameters_of_the_upscaler() -> None:
 def test_parameters_of_create_network() -> None:
     pytest.importorskip("torch")
     assert _parameters(lightsr.create_network) == ["name", "scale", "weights"]
+
+
+def test_parameters_of_load_network() -> None:
+    pytest.importorskip("torch")
+    assert _parameters(lightsr.load_network) == ["path", "model", "scale"]
 
 
 def test_errors_derive_from_each_other() -> None:

@@ -1,7 +1,7 @@
 """Lightweight single-image super-resolution: networks, weights, and the tools around them.
 
 The names below are imported when they are first used, so that `import lightsr` is quick and
-needs no torch (only `create_network` does).
+needs no torch (only `create_network` and `load_network` do).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lightsr.engine.once import upscale
     from lightsr.engine.upscaler import Upscaler
     from lightsr.networks.registry import list_networks
-    from lightsr.weights.create import create_network
+    from lightsr.weights.create import create_network, load_network
 
 __all__ = [
     "BackendError",
@@ -28,6 +28,7 @@ __all__ = [
     "__version__",
     "create_network",
     "list_networks",
+    "load_network",
     "upscale",
 ]
 
@@ -35,6 +36,7 @@ _HOMES = {
     "Upscaler": "lightsr.engine.upscaler",
     "create_network": "lightsr.weights.create",
     "list_networks": "lightsr.networks.registry",
+    "load_network": "lightsr.weights.create",
     "upscale": "lightsr.engine.once",
 }
 

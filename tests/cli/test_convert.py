@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from process import mistake, run_lightsr
 
+from lightsr.cli.app import run
 from lightsr.weights.files import load_weights_of
 
 
@@ -27,6 +28,20 @@ def test_the_authors_weights_convert(
     assert "1591 tensors, 663,848 values" in done.stdout
     assert "exists already; give --overwrite" in mistake(capsys, *convert)
     assert load_weights_of(ours, "fdiwn", 4)["head.weight"].shape == (24, 3, 3, 3)
+
+
+def test_network_and_scale_are_found(
+    official: Path, assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = tmp_path / "ours.safetensors"
+    assert run(["convert", str(official), "-o", str(ours)]) == 0
+    assert capsys.readouterr().out.startswith(f"{ours}: fdiwn x4, 1591 tensors")
+    assert load_weights_of(ours, "fdiwn", 4)
+    vdsr, target = assets / "checkpoints" / "vdsr" / "VDSR_Official.mat", tmp_path / "3.safetensors"
+    said = mistake(capsys, "convert", vdsr, "-o", target)
+    assert "fits vdsr x2, vdsr x3 and vdsr x4 alike; choose with --scale" in said
+    assert run(["convert", str(vdsr), "--scale", "3", "-o", str(target)]) == 0
+    assert "vdsr x3, 40 tensors" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -51,6 +51,21 @@ def test_the_baseline_needs_no_weights_and_no_torch(data: Path) -> None:
     assert done.stdout.startswith("bicubic x3 on Noise")
 
 
+def test_a_file_tells_its_network_and_its_paper_the_protocol(
+    data: Path, graph: Graph, tmp_path: Path
+) -> None:
+    target, weights = tmp_path / "e.json", graph(2, kind="nearest")
+    given = ("--weights", weights, "--data", data, "--protocol", "own", "--json", target)
+    done = run_lightsr("evaluate", *given)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"fdiwn x2 ({weights}) on Noise: own protocol (chopped), LR made")
+    told = json.loads(target.read_text())
+    assert (told["model"], told["scale"]) == ("fdiwn", 2)
+    assert (told["protocol"]["name"], told["protocol"]["forward"]) == ("own", "chop")
+    done = run_lightsr("evaluate", "bicubic", "--scale", "2", "--data", data)
+    assert "common protocol" in done.stdout.splitlines()[0]
+
+
 def test_mistakes_are_one_line(
     data: Path, graph: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +81,9 @@ def test_mistakes_are_one_line(
 
     assert "did you mean 'fdiwn-m'" in said(model="fdiwnm")
     assert "holds fdiwn x2, not fdiwn x4" in said("--scale", "4")
+    assert "is not one of 'common', 'own'" in said("--protocol", "mine")
+    assert "name a network" in mistake(capsys, "evaluate", "--scale", "2", "--data", data)
+    assert "give a scale" in mistake(capsys, "evaluate", "fdiwn", "--data", data)
     assert "holds no pictures" in said("--data", empty)
     assert "does not exist" in said("--data", tmp_path / "none")
     assert "none.pt does not exist" in said("--weights", tmp_path / "none.pt")

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import lightsr
-from lightsr.engine.backends.choose import SCALES
 from lightsr.engine.backends.footprints import MEASURED, footprint
 from lightsr.errors import BackendError, WeightsError
 from lightsr.networks.registry import list_networks, network_spec
@@ -70,6 +69,46 @@ def test_tensors_of_another_network_are_refused(random_weights: tuple[Path, Path
             lightsr.Upscaler(model, scale, weights=tensors)
 
 
+def test_files_of_tensors_say_what_they_hold(tmp_path: Path) -> None:
+    """Without a word of model and scale, and without metadata."""
+    from lightsr.weights.create import create_network
+
+    torch.manual_seed(0)
+    torch.save(create_network("imdn", 2, None).state_dict(), tmp_path / "w.pth")
+    backend = lightsr.Upscaler(weights=tmp_path / "w.pth").backend
+    assert (backend.name, backend.network, backend.scale) == ("torch", "imdn", 2)
+    torch.save(create_network("srcnn", 3, None).state_dict(), tmp_path / "s.pth")
+    with pytest.raises(WeightsError, match=r"s\.pth fits srcnn x2, srcnn x3 and srcnn x4 alike"):
+        lightsr.Upscaler(weights=tmp_path / "s.pth")
+    with pytest.raises(WeightsError, match="once and for all with `lightsr convert`"):
+        lightsr.upscale(np.zeros((4, 4, 3)), width=10, weights=tmp_path / "s.pth")
+    picture = np.zeros((4, 5, 3), np.uint8)
+    assert lightsr.upscale(picture, 3, weights=tmp_path / "s.pth").shape == (12, 15, 3)
+
+
+def test_lapsrn_runs_at_x8_whole_and_in_tiles(tmp_path: Path) -> None:
+    from lightsr.weights.create import create_network
+    from lightsr.weights.files import save_tensors
+
+    torch.manual_seed(0)
+    network: Any = create_network("lapsrn", 8, None)
+    for name, parameter in network.named_parameters():
+        if name.endswith("residual.weight"):  # so that it does more than to smooth
+            parameter.data.mul_(0.1)
+    tensors = {name: value.numpy() for name, value in network.state_dict().items()}
+    path = tmp_path / "w.safetensors"
+    save_tensors(path, tensors, {"network": "lapsrn", "scale": "8"})
+    picture = np.asarray(Image.open(SAMPLES[0]).convert("RGB"))[20:68, 20:60]
+    whole = lightsr.Upscaler("lapsrn", 8, weights=path, tile="off")(picture)
+    assert whole.shape == (48 * 8, 40 * 8, 3)
+    with torch.inference_mode():
+        batch = torch.from_numpy(picture.transpose(2, 0, 1)[None] / np.float32(255))
+        expected = network(batch).clip(0, 1)[0].permute(1, 2, 0).numpy() * 255
+    assert np.abs(whole - expected).max() <= 0.51
+    tiled = lightsr.Upscaler("lapsrn", 8, weights=path, tile=44)(picture)
+    assert _differ(tiled, whole) <= 1
+
+
 @pytest.mark.parametrize("entry", shipped(), ids=lambda entry: entry.name)
 def test_shipped_weights_agree_on_a_corner_of_every_sample(entry: Shipped) -> None:
     _compare(entry, 48)
@@ -96,7 +135,7 @@ def _compare(entry: Shipped, longest: int) -> None:
 @pytest.mark.parametrize("backend", ["onnxruntime", "torch"])
 @pytest.mark.parametrize(
     ("network", "scale"),
-    [(n, s) for n in list_networks() for s in network_spec(n).scales if s in SCALES],
+    [(n, s) for n in list_networks() for s in network_spec(n).scales],
 )
 def test_memory_models_hold(backend: str, network: str, scale: int, tmp_path: Path) -> None:
     """At a size that was not measured, the peak is below the model's.

@@ -135,7 +135,7 @@ def test_choices_that_cannot_be_had(choice: Choice, error: type[Exception], mess
 
 @pytest.mark.parametrize("scale", [0, 1, 5, -4])
 def test_scales_that_do_not_exist(scale: int) -> None:
-    with pytest.raises(UserError, match="x2, x3, x4"):
+    with pytest.raises(UserError, match="x2, x3, x4, x8"):
         open_backend(Choice(), scale)
 
 

@@ -228,5 +228,5 @@ def test_lapsrn_levels_are_numbered_downwards(scale: int, assets: Path) -> None:
 
 
 def test_a_network_without_a_protocol_of_its_own_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="fdiwn was measured by the common protocol"):
-        score_own(lambda batch: batch, "fdiwn", 2, tmp_path)
+    with pytest.raises(UserError, match="imdn was measured by the common protocol"):
+        score_own(lambda batch: batch, "imdn", 2, tmp_path)

@@ -12,15 +12,23 @@ def convert(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            metavar="CHECKPOINT", help="A published file of weights: .pt, .pth, .safetensors."
+            metavar="CHECKPOINT", help="A published file of weights: .pt, .pth, .safetensors, .mat."
         ),
     ],
-    model: Annotated[str, typer.Option(metavar="NAME", help="The network that it is of.")],
-    scale: Annotated[int, typer.Option(metavar="S", help="The scale that it is for.")],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FILE.safetensors", help="The file to write."),
     ],
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The network that it is of; found if left out."),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            metavar="S", help="The scale that it is for; found if left out, where tensors tell."
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the file if it is there already.")
     ] = False,
@@ -31,7 +39,9 @@ def convert(
     Nothing that the checkpoint holds is run. Needs the torch extra.
     """
     from lightsr.weights.convert import convert_file
+    from lightsr.weights.detect import detect
 
-    tensors = convert_file(checkpoint, model, scale, output, overwrite=overwrite)
+    held = detect(checkpoint, model, scale)
+    tensors = convert_file(checkpoint, *held, output, overwrite=overwrite)
     values = sum(tensor.size for tensor in tensors.values())
-    typer.echo(f"{output}: {model} x{scale}, {len(tensors)} tensors, {values:,} values")
+    typer.echo(f"{output}: {held}, {len(tensors)} tensors, {values:,} values")

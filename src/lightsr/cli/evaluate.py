@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,14 +18,21 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help='The network\'s name (see `lightsr models`), or "bicubic".'
-        ),
-    ],
-    scale: Annotated[int, typer.Option(metavar="S", help="How many times larger.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="The folder of originals.")],
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help='The network\'s name (see `lightsr models`), or "bicubic"; what --weights FILE '
+            "holds if left out.",
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            metavar="S", help="How many times larger; what --weights FILE is for if left out."
+        ),
+    ] = None,
     weights: Annotated[
         str, typer.Option(metavar="TAG|FILE", help="Shipped weights by tag, or a file of weights.")
     ] = "default",
@@ -52,6 +59,14 @@ def evaluate(
             help="Pictures whole, or in four overlapping parts as FDIWN's authors do.",
         ),
     ] = "whole",
+    protocol: Annotated[
+        Literal["common", "own"],
+        typer.Option(
+            metavar="common|own",
+            help="The protocol of the published tables, or the one by which the network's own "
+            "paper was measured.",
+        ),
+    ] = "common",
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write the measurements to this file."),
@@ -73,7 +88,8 @@ def evaluate(
     """Measure PSNR and SSIM on luma by the protocol of the published tables.
 
     Output is clipped and rounded to 8 bits, luma is BT.601's, a border of the scale is cut, and
-    grey pictures become three equal channels.
+    grey pictures become three equal channels. Networks of luma, and FDIWN, were measured otherwise
+    in their own papers: --protocol own does the same.
     """
     from lightsr.evaluation.evaluate import evaluate as measure
 
@@ -93,6 +109,7 @@ def evaluate(
             device=device,
             precision=precision,
             watcher=_Shown(save_images, stack),
+            protocol=protocol,
         )
     if json_file is not None:
         measured.write_json(json_file)
@@ -130,6 +147,12 @@ class _Shown:
         self._to.finish(f"{score.name}: {score.psnr:.4f} dB ({score.seconds:.2f} s)")
 
 
+def _protocol(how: dict[str, Any]) -> str:
+    if how["name"] == "common":
+        return "common protocol"
+    return f"own protocol ({'the common one' if how['rule'] == 'common' else how['rule']})"
+
+
 def _print(measured: Evaluation) -> None:
     from lightsr.cli.tables import print_table
 
@@ -137,7 +160,7 @@ def _print(measured: Evaluation) -> None:
     how = measured.protocol
     sys.stdout.write(
         f"{measured.model} x{measured.scale}{held} on {measured.dataset}: "
-        f"LR {how['lr']}, border {how['border']}, forward {how['forward']}\n"
+        f"{_protocol(how)}, LR {how['lr']}, border {how['border']}, forward {how['forward']}\n"
     )
     seconds = sum(image.seconds for image in measured.images) / len(measured.images)
     print_table(

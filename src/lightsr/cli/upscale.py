@@ -10,6 +10,7 @@ import typer
 from lightsr.cli.progress import Reporter, reporter
 from lightsr.cli.reporting import FAILURE, print_line, say
 from lightsr.errors import LightsrError, UserError
+from lightsr.networks.registry import known_scales
 
 if TYPE_CHECKING:
     from lightsr.engine.fit import Fit
@@ -37,7 +38,11 @@ def upscale(
         ),
     ] = None,
     scale: Annotated[
-        int | None, typer.Option(metavar="2|3|4", help="How many times larger; 4 if left out.")
+        int | None,
+        typer.Option(
+            metavar="|".join(map(str, known_scales())),
+            help="How many times larger; 4, or what a file of weights is for, if left out.",
+        ),
     ] = None,
     width: Annotated[
         int | None, typer.Option(metavar="W", help="Width to reach in pixels, instead of a scale.")
@@ -47,7 +52,10 @@ def upscale(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Network; the best that is shipped if left out."),
+        typer.Option(
+            metavar="NAME",
+            help="Network; if left out, the best that is shipped, or what a file of weights holds.",
+        ),
     ] = None,
     weights: Annotated[
         str, typer.Option(metavar="TAG|FILE", help="Shipped weights by tag, or a file of weights.")

@@ -36,7 +36,7 @@ def upscale(
     that file instead, everything else about the picture kept, and the file's path is returned;
     its suffix decides the format.
 
-    Either `scale` (2, 3 or 4; left out it is 4, or what a file of weights was made for) or
+    Either `scale` (left out it is 4, or what a file of weights was made for) or
     `width`, `height` or both in pixels say how large it becomes. The other arguments are those
     of `Upscaler`. The network is kept for the next call with the same arguments.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lightsr.engine import tiles
 from lightsr.engine.backends.base import Backend, Pixels
-from lightsr.engine.backends.choose import DEFAULT_SCALE, Choice, open_backend
+from lightsr.engine.backends.choose import Choice, open_backend
 from lightsr.engine.forward import Forward
 from lightsr.engine.kinds import Image, take
 from lightsr.engine.machine import available_memory, format_memory, parse_memory, used_memory
@@ -48,7 +48,7 @@ class Upscaler:
     def __init__(
         self,
         model: str | None = None,
-        scale: int | None = DEFAULT_SCALE,
+        scale: int | None = None,
         *,
         backend: str | Backend = "auto",
         device: str = "auto",
@@ -61,8 +61,10 @@ class Upscaler:
         """Load a network.
 
         Args:
-            model: the network's name; None takes the shipped one that measured best on Set5.
-            scale: 2, 3 or 4; None takes what a file of weights was made for.
+            model: the network's name; None takes the one that a file of weights holds, or the
+                shipped one that measured best on Set5.
+            scale: one that the network comes in; None takes what a file of weights was made for,
+                and 4 for shipped weights.
             backend: "auto", "onnxruntime", "torch", or a `Backend` of your own (which then is
                 all that matters; model, scale, device, precision and weights are its own).
             device: "auto", "cpu", "cuda", "mps".

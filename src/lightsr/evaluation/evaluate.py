@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any, Literal, Protocol
 
 from lightsr.engine.backends.choose import Choice, open_backend
-from lightsr.engine.samples import from_float, to_float
-from lightsr.errors import LightsrError, UserError
-from lightsr.evaluation.forward import Forward, Run, chop
-from lightsr.evaluation.pairs import Picture8, find_pairs
+from lightsr.errors import UserError
+from lightsr.evaluation.forward import Forward, Run, checked_pass
+from lightsr.evaluation.measure import Enlarge, Measure, common, eight_bit
+from lightsr.evaluation.own import conditions, measure_by
+from lightsr.evaluation.pairs import Pair, Picture8, find_pairs
 from lightsr.images.picture import Picture
 from lightsr.images.resize import Border, imresize
 from lightsr.images.writing import write_picture
-from lightsr.metrics import compare
+from lightsr.networks.registry import network_spec
+from lightsr.networks.spec import Protocol as Rule
 from lightsr.weights.files import write_whole
 
 BICUBIC = "bicubic"
 """The model name of the baseline: MATLAB's `imresize` itself."""
 
-Enlarge = Callable[[Picture8], Picture8]
-"""Takes an 8-bit RGB picture [h, w, 3] to [scale*h, scale*w, 3]."""
+WhichProtocol = Literal["common", "own"]
+"""By what to measure: the protocol of the published tables, or that of the network's own paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +100,8 @@ class Watcher(Protocol):
 
 
 def evaluate(
-    model: str,
-    scale: int,
+    model: str | None,
+    scale: int | None,
     data: Path,
     *,
     weights: str | Path = "default",
@@ -113,31 +112,46 @@ def evaluate(
     device: str = "auto",
     precision: str = "auto",
     watcher: Watcher | None = None,
+    protocol: WhichProtocol = "common",
 ) -> Evaluation:
     """Measure a network, or "bicubic", on the originals under the folder `data`.
 
-    `weights` is a tag of shipped weights or a file; `backend`, `device` and `precision` are those
-    of `lightsr upscale`. The rest is as `score` says. Raises `UserError` and its kinds for
-    anything asked for that is not there, and `LightsrError` where the network fails.
+    `weights` is a tag of shipped weights or a file; with a file, `model` and `scale` may be None,
+    for what it holds. `backend`, `device` and `precision` are those of `lightsr upscale`. The
+    `protocol` "common" is what `score` says; "own" is that of the network's paper, see
+    `NetworkSpec.protocol`, which makes its LR pictures from the originals. Raises `UserError` and
+    its kinds for anything asked for that is not there or does not go together, and `LightsrError`
+    where the network fails.
     """
-    if model == BICUBIC:
-        enlarge, held, how = bicubic(scale, border), None, {}
-    else:
-        chosen = open_backend(Choice(model, weights, backend, device, precision), scale)
-        enlarge, held = network(chosen.run, scale, forward), str(weights)
-        how = {"backend": chosen.name, "device": chosen.device, "precision": chosen.precision}
-    scores = score(enlarge, scale, data, lr_dir=lr_dir, border=border, watcher=watcher)
-    description = {
-        "lr": "made from the originals" if lr_dir is None else str(lr_dir),
-        "border": border,
-        "forward": forward,
-        "crop": scale,
-        "channel": "Y of BT.601, 16 to 235, not rounded",
-        "samples": "8 bit, clipped and rounded",
-        "ssim": "11x11 Gaussian of sigma 1.5, K = 0.01 and 0.03, valid region",
-        **how,
+    choice = Choice(model, weights, backend, device, precision)
+    if choice.file is None or model == BICUBIC:
+        if model is None:
+            raise UserError("name a network, or give a file of weights, which tells its own")
+        if scale is None:
+            raise UserError("give a scale; only a file of weights tells its own")
+        if model == BICUBIC:
+            how = _described(protocol, "common", scale, lr_dir, border, forward)
+            enlarge = bicubic(scale, border)
+            scores = score(enlarge, scale, data, lr_dir=lr_dir, border=border, watcher=watcher)
+            return Evaluation(model, scale, None, dataset_name(data), how, scores)
+    chosen = open_backend(choice, scale)
+    name, scale = chosen.network, chosen.scale
+    rule = network_spec(name).protocol if protocol == "own" else "common"
+    if lr_dir is not None and rule != "common":
+        raise UserError(
+            f"the own protocol of {name} makes LR pictures from the originals; leave out the "
+            f"folder of LR pictures, or measure by the common protocol"
+        )
+    border, forward = conditions(rule, border, forward)
+    measure = measure_by(rule, checked_pass(chosen.run, scale, forward), scale, border)
+    scores = _measured(find_pairs(data, scale, lr_dir), measure, watcher)
+    how = {
+        **_described(protocol, rule, scale, lr_dir, border, forward),
+        "backend": chosen.name,
+        "device": chosen.device,
+        "precision": chosen.precision,
     }
-    return Evaluation(model, scale, held, dataset_name(data), description, scores)
+    return Evaluation(name, scale, str(weights), dataset_name(data), how, scores)
 
 
 def score(
@@ -155,22 +169,48 @@ def score(
     8-bit samples, on BT.601 luma, with a border of `scale` pixels cut. Raises `UserError` for
     pictures that are missing, unreadable or unfit, before any work is done where their sizes tell.
     """
-    pairs = find_pairs(data, scale, lr_dir)
+    return _measured(find_pairs(data, scale, lr_dir), common(enlarge, scale, border), watcher)
+
+
+def _measured(pairs: Sequence[Pair], measure: Measure, watcher: Watcher | None) -> list[ImageScore]:
     if watcher is not None:
         watcher.start(len(pairs))
     scores: list[ImageScore] = []
     for pair in pairs:
         if watcher is not None:
             watcher.begin(pair.name)
-        lr, hr = pair.load(scale, border)
-        start = time.perf_counter()
-        sr = enlarge(lr)
-        seconds = time.perf_counter() - start
-        psnr, ssim = compare(sr, hr, border=scale)
+        (psnr, ssim), enlarged, seconds = measure(pair)
         scores.append(ImageScore(pair.name, psnr, ssim, seconds))
         if watcher is not None:
-            watcher.finish(scores[-1], sr)
+            watcher.finish(scores[-1], enlarged)
     return scores
+
+
+def _described(
+    name: WhichProtocol,
+    rule: Rule,
+    scale: int,
+    lr_dir: Path | None,
+    border: Border,
+    forward: Forward,
+) -> dict[str, Any]:
+    """Return what `Evaluation.protocol` says of how it was measured."""
+    made = {
+        "luma": "made from the originals' luma in 8 bits, not rounded",
+        "unrounded": "made from the originals, not rounded",
+    }.get(rule, "made from the originals")
+    luma = rule == "luma"
+    return {
+        "name": name,
+        "rule": rule,
+        "lr": made if lr_dir is None else str(lr_dir),
+        "border": border,
+        "forward": forward,
+        "crop": scale,
+        "channel": f"Y of BT.601, 16 to 235, {'rounded' if luma else 'not rounded'}",
+        "samples": f"{'luma in ' if luma else ''}8 bit, clipped and rounded",
+        "ssim": "11x11 Gaussian of sigma 1.5, K = 0.01 and 0.03, valid region",
+    }
 
 
 def bicubic(scale: int, border: Border) -> Enlarge:
@@ -180,15 +220,7 @@ def bicubic(scale: int, border: Border) -> Enlarge:
 
 def network(run: Run, scale: int, forward: Forward) -> Enlarge:
     """Return the 8-bit pass of a backend's `run`, over the whole picture or chopped."""
-
-    def enlarge(lr: Picture8) -> Picture8:
-        batch = np.ascontiguousarray(to_float(lr).transpose(2, 0, 1)[np.newaxis])
-        output = run(batch) if forward == "whole" else chop(run, batch, scale)
-        if not np.isfinite(output).all():
-            raise LightsrError("the network gave samples that are not finite; use --precision fp32")
-        return from_float(output[0].transpose(1, 2, 0), lr.dtype)
-
-    return enlarge
+    return eight_bit(checked_pass(run, scale, forward))
 
 
 def save_image(enlarged: Picture8, folder: Path, name: str) -> None:

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lightsr.errors import LightsrError
+
 Batch = NDArray[np.float32]
 Run = Callable[[Batch], Batch]
 """Takes [n, 3, h, w] to [n, 3, scale*h, scale*w]."""
@@ -17,6 +19,21 @@ Forward = Literal["whole", "chop"]
 
 _OVERLAP = 10
 _LARGEST_PART = 160_000
+
+
+def checked_pass(run: Run, scale: int, forward: Forward) -> Run:
+    """Return the pass that is measured: over the whole picture or chopped.
+
+    It raises `LightsrError` where a network gives samples that are not finite.
+    """
+
+    def run_checked(batch: Batch) -> Batch:
+        output = run(batch) if forward == "whole" else chop(run, batch, scale)
+        if not np.isfinite(output).all():
+            raise LightsrError("the network gave samples that are not finite; use --precision fp32")
+        return output
+
+    return run_checked
 
 
 def chop(run: Run, batch: Batch, scale: int) -> Batch:

@@ -1,25 +1,53 @@
-"""The protocols by which networks of luma were measured in their own papers.
+"""The protocols by which networks were measured in their own papers.
 
-The common protocol starts from LR pictures of 8 bits, RGB. Here nothing is rounded before the
-network. That changes the PSNR by up to 0.04 dB, for some networks up and for some down.
+The common protocol starts from LR pictures of 8 bits, RGB, with the network's pass over the whole
+picture. Networks of luma were measured with nothing rounded before the network, which changes the
+PSNR by up to 0.04 dB, for some up and for some down.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lightsr.engine.samples import from_float
+from lightsr.engine.backends.base import Pixels
 from lightsr.errors import UserError
-from lightsr.evaluation.forward import Run
-from lightsr.evaluation.pairs import Picture8, find_pairs
+from lightsr.evaluation.forward import Batch, Forward, Run, checked_pass
+from lightsr.evaluation.measure import (
+    Measure,
+    Measured,
+    batch_of,
+    common,
+    eight_bit,
+    picture_of,
+)
+from lightsr.evaluation.pairs import Pair, Picture8, find_pairs
 from lightsr.images.color import rgb_to_luma
 from lightsr.images.resize import Border, imresize
 from lightsr.metrics import Score, compare, psnr, ssim
 from lightsr.networks.registry import network_spec
+from lightsr.networks.spec import Protocol
+
+_CHOPPED: tuple[Border, Forward] = ("replicate", "chop")
+
+
+def conditions(protocol: Protocol, border: Border, forward: Forward) -> tuple[Border, Forward]:
+    """Return the border and the pass of a protocol: its own where it has them, or those given."""
+    return _CHOPPED if protocol == "chopped" else (border, forward)
+
+
+def measure_by(protocol: Protocol, run: Run, scale: int, border: Border) -> Measure:
+    """Return what measures pairs by a protocol, through `run` with its border and pass.
+
+    See `conditions` for these. A border of `scale` pixels is cut.
+    """
+    if protocol in ("common", "chopped"):
+        return common(eight_bit(run), scale, border)
+    measure = _luma if protocol == "luma" else _unrounded
+    return lambda pair: measure(run, pair, scale, border)
 
 
 def score_own(
@@ -33,40 +61,46 @@ def score_own(
     protocol = network_spec(network, scale).protocol
     if protocol == "common":
         raise UserError(f"{network} was measured by the common protocol; it has none of its own")
-    measure = _luma if protocol == "luma" else _unrounded
-    return {name: measure(run, hr, scale, border) for name, hr in _originals(data, scale, border)}
+    border, forward = conditions(protocol, border, "whole")
+    measure = measure_by(protocol, checked_pass(run, scale, forward), scale, border)
+    return {pair.name: measure(pair).score for pair in find_pairs(data, scale)}
 
 
-def _originals(data: Path, scale: int, border: Border) -> Iterator[tuple[str, Picture8]]:
-    for pair in find_pairs(data, scale):
-        yield pair.name, pair.load(scale, border)[1]
-
-
-def _luma(run: Run, hr: Picture8, scale: int, border: Border) -> Score:
+def _luma(run: Run, pair: Pair, scale: int, border: Border) -> Measured:
     """Measure luma from end to end: the original's in 8 bits, the LR one made of it unrounded.
 
     It goes through as grey RGB, which a network of luma takes apart and puts together again
     without loss; the network's luma is rounded to 8 bits.
     """
+    hr = pair.load(scale, border)[1]
     luma = np.floor(rgb_to_luma(hr) + 0.5)
-    lr = imresize(luma, size=_lr_size(hr, scale), border=border)
-    grey = ((lr - 16) / 219).astype(np.float32)
-    batch = np.ascontiguousarray(np.broadcast_to(grey, (1, 3, *grey.shape)))
-    sr = np.clip(np.floor(_luma_of_grey(run(batch)) + 0.5), 0, 255)
+    grey = (imresize(luma, size=_lr_size(hr, scale), border=border) - 16) / 219
+    output, seconds = _timed(run, np.broadcast_to(grey[..., np.newaxis], (*grey.shape, 3)))
+    sr = np.clip(np.floor(_luma_of_grey(output) + 0.5), 0, 255)
     inner = (slice(scale, -scale), slice(scale, -scale))
-    return Score(psnr(sr[inner], luma[inner]), ssim(sr[inner], luma[inner]))
+    score = Score(psnr(sr[inner], luma[inner]), ssim(sr[inner], luma[inner]))
+    return Measured(score, picture_of(output), seconds)
+
+
+def _unrounded(run: Run, pair: Pair, scale: int, border: Border) -> Measured:
+    """Measure as is common, but from an LR picture in RGB that was not rounded."""
+    hr = pair.load(scale, border)[1]
+    lr = imresize(hr.astype(np.float64) / 255, size=_lr_size(hr, scale), border=border)
+    output, seconds = _timed(run, lr)
+    sr = picture_of(output)
+    return Measured(compare(sr, hr, border=scale), sr, seconds)
+
+
+def _timed(run: Run, lr: Pixels) -> tuple[Batch, float]:
+    """Return what `run` makes of RGB [h, w, 3] in [0, 1], and the seconds that it takes."""
+    batch = batch_of(lr)
+    start = time.perf_counter()
+    output = run(batch)
+    return output, time.perf_counter() - start
 
 
 def _luma_of_grey(picture: NDArray[np.float32]) -> NDArray[np.float64]:
     return picture[0, 0].astype(np.float64) * 219 + 16
-
-
-def _unrounded(run: Run, hr: Picture8, scale: int, border: Border) -> Score:
-    """Measure as is common, but from an LR picture in RGB that was not rounded."""
-    lr = imresize(hr.astype(np.float64) / 255, size=_lr_size(hr, scale), border=border)
-    batch = np.ascontiguousarray(lr.astype(np.float32).transpose(2, 0, 1)[np.newaxis])
-    sr = from_float(run(batch)[0].transpose(1, 2, 0), hr.dtype)
-    return compare(sr.astype(np.uint8), hr, border=scale)
 
 
 def _lr_size(hr: Picture8, scale: int) -> tuple[int, int]:

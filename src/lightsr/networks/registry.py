@@ -11,7 +11,15 @@ from lightsr.errors import UserError, unknown_name
 from lightsr.networks.spec import Accounting, Cost, NetworkSpec, Published
 from lightsr.networks.specs import carn, ecbsr, fdiwn, fsrcnn, imdn, lapsrn, rfdn, srcnn, vdsr
 
-__all__ = ["Accounting", "Cost", "NetworkSpec", "Published", "list_networks", "network_spec"]
+__all__ = [
+    "Accounting",
+    "Cost",
+    "NetworkSpec",
+    "Published",
+    "known_scales",
+    "list_networks",
+    "network_spec",
+]
 
 _ARCHITECTURES = (srcnn, fsrcnn, vdsr, lapsrn, carn, imdn, rfdn, ecbsr, fdiwn)
 
@@ -23,6 +31,11 @@ _REGISTRY: dict[str, NetworkSpec] = {
 def list_networks() -> list[str]:
     """Return the names of all networks, sorted."""
     return sorted(_REGISTRY)
+
+
+def known_scales() -> tuple[int, ...]:
+    """Return every scale that some network comes in, ascending."""
+    return tuple(sorted({scale for spec in _REGISTRY.values() for scale in spec.scales}))
 
 
 def network_spec(name: str, scale: int | None = None) -> NetworkSpec:

@@ -10,10 +10,11 @@ from typing import Literal
 
 Statistics = Literal["local", "global"]
 
-Protocol = Literal["common", "luma", "unrounded"]
+Protocol = Literal["common", "luma", "unrounded", "chopped"]
 """How the PSNR of a paper was measured. "common": from an LR picture of 8 bits, RGB. "luma": from
 unrounded LR luma, made of the original's luma in 8 bits; luma is all that is there. "unrounded":
-as is common, but the LR picture is not rounded."""
+as is common, but the LR picture is not rounded. "chopped": as is common, but in four overlapping
+parts, and from LR pictures made with a replicated border."""
 
 
 @dataclass(frozen=True, slots=True)

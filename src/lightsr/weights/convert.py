@@ -1,8 +1,17 @@
 """Published checkpoints to weights of ours, strictly."""
 
+# torch's own annotations are partial.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from numpy.typing import NDArray
 
 from lightsr.errors import WeightsError
 from lightsr.weights import (
@@ -14,7 +23,7 @@ from lightsr.weights import (
     official_rfdn,
 )
 from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
-from lightsr.weights.families import Found, Shapes, require_exact
+from lightsr.weights.families import Family, Found, Shapes, require_exact, shown
 from lightsr.weights.files import FORMAT, Tensors, require_fit, save_tensors
 
 FAMILIES = (
@@ -47,15 +56,15 @@ def fit(read: Checkpoint, path: Path, network: str, scale: int) -> Tensors:
     expected = expected_shapes(network, scale)
     if read.metadata.get("format") == FORMAT:
         require_fit(read.metadata, path, network, scale)
-    for family in FAMILIES:
-        found = family.recognise(read.tensors)
-        if found is not None:
-            _require_found(found, path, network, scale)
-            return family.convert(read.tensors, expected, path)
+    known = family_of(read.tensors)
+    if known is not None:
+        family, found = known
+        _require_found(found, path, network, scale)
+        return family.convert(read.tensors, expected, path)
     if not any(name in expected for name in read.tensors):
         raise WeightsError(
             f"{path} holds no checkpoint of {network} that lightsr knows "
-            f"({len(read.tensors)} tensors, the first named {next(iter(read.tensors))!r}); "
+            f"({len(read.tensors)} tensors, the first named {shown(next(iter(read.tensors)))!r}); "
             f"see that --model names its network"
         )
     require_exact(read.tensors, expected, path)
@@ -80,27 +89,42 @@ def convert_file(
     return tensors
 
 
+@cache
 def expected_shapes(network: str, scale: int) -> Shapes:
-    """Return the shapes of a network's tensors by name, without making any of them."""
+    """Return the shapes of a network's tensors by name. Needs torch, which it leaves as it was."""
     import torch
 
     from lightsr.networks.build import create_network
 
-    with torch.device("meta"):
+    # With torch's "meta" device nothing would be made, and it would take three times as long.
+    with torch.random.fork_rng(devices=[]):
         state = create_network(network, scale).state_dict()
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+    return MappingProxyType({name: tuple(tensor.shape) for name, tensor in state.items()})
 
 
 def identify(checkpoint: Checkpoint) -> Found | None:
     """Tell what a checkpoint holds: by its metadata if it is ours, else by names and shapes.
 
-    None where no family knows it. Needs no torch.
+    None where no family knows it. Needs no torch; `detect` looks closer.
     """
     held, scale = checkpoint.metadata.get("network"), checkpoint.metadata.get("scale", "")
     if checkpoint.metadata.get("format") == FORMAT and held is not None and scale.isdecimal():
         return Found(held, int(scale))
-    found = (family.recognise(checkpoint.tensors) for family in FAMILIES)
-    return next(filter(None, found), None)
+    known = family_of(checkpoint.tensors)
+    return None if known is None else known[1]
+
+
+def family_of(tensors: Mapping[str, NDArray[Any]]) -> tuple[Family, Found] | None:
+    """Return the family whose naming tensors have, and what it sees in them; None for no family."""
+    for family in FAMILIES:
+        try:
+            found = family.recognise(tensors)
+        except (LookupError, ValueError):
+            # A name that is known, on a tensor that has not even the axes it should have.
+            continue
+        if found is not None:
+            return family, found
+    return None
 
 
 def _require_found(found: Found, path: Path, network: str, scale: int) -> None:

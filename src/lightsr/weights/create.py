@@ -1,4 +1,4 @@
-"""A network with its weights in it."""
+"""A network with its weights in it: asked for by name, or whichever a file holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lightsr.errors import WeightsError
 from lightsr.weights.catalogue import Shipped, find
-from lightsr.weights.checkpoints import read_checkpoint
+from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
 from lightsr.weights.families import require_exact
 from lightsr.weights.files import FORMAT, Tensors
 
@@ -34,11 +34,31 @@ def create_network(name: str, scale: int, weights: Source | None = "default") ->
     network = create_bare(name, scale)
     if weights is not None:
         found = locate(name, scale, weights)
-        if isinstance(found, Shipped):
-            path = found.verified("safetensors")
-            put(network, load_fitting(path, name, scale), path)
-        else:
-            put(network, load_fitting(found, name, scale), found)
+        path = found.verified("safetensors") if isinstance(found, Shipped) else found
+        put(network, load_fitting(path, name, scale), path)
+    return network.eval()
+
+
+def load_network(
+    path: str | Path, *, model: str | None = None, scale: int | None = None
+) -> nn.Module:
+    """Return the network that a file of weights holds, ready to run.
+
+    RGB [0, 1] NCHW in and out, in evaluation mode on the CPU. Takes files of ours and every
+    published checkpoint that `lightsr convert` takes; architecture, size and scale are told by the
+    names and shapes of the tensors. `model` and `scale` choose where that leaves several, as it
+    does for networks whose weights are alike at all scales. Needs torch. Raises what
+    `create_network` raises, and `WeightsError` for a file that fits no network, or several (which
+    it names).
+    """
+    from lightsr.networks.build import create_network as create_bare
+    from lightsr.weights.detect import detect_in
+
+    path = Path(path)
+    read = read_checkpoint(path)
+    held = detect_in(read, path, model, scale)
+    network = create_bare(*held)
+    put(network, fitting(read, path, *held), path)
     return network.eval()
 
 
@@ -66,10 +86,14 @@ def load_fitting(path: Path, network: str, scale: int) -> Tensors:
     Our own files need no torch; a published checkpoint is converted in memory. Raises what
     `convert` does.
     """
+    return fitting(read_checkpoint(path), path, network, scale)
+
+
+def fitting(read: Checkpoint, path: Path, network: str, scale: int) -> Tensors:
+    """Do what `load_fitting` does with a checkpoint already read from `path`."""
     from lightsr.weights.convert import fit
     from lightsr.weights.files import require_fit
 
-    read = read_checkpoint(path)
     if read.metadata.get("format") == FORMAT:
         require_fit(read.metadata, path, network, scale)
         return read.tensors

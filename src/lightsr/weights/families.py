@@ -55,8 +55,13 @@ def rename(
     return {ours: tensors[name].reshape(expected[ours]) for name, ours in theirs.items()}
 
 
-def require_exact(tensors: Mapping[str, NDArray[Any]], expected: Shapes, path: Path) -> None:
-    """Raise `WeightsError` unless `tensors` have the names and shapes of `expected`, no others."""
+def require_exact(
+    tensors: Mapping[str, NDArray[Any]], expected: Shapes, path: Path, network: str = ""
+) -> None:
+    """Raise `WeightsError` unless `tensors` have the names and shapes of `expected`, no others.
+
+    The message names what does not fit, and the `network` that it does not fit, where it is given.
+    """
     missing = [name for name in expected if name not in tensors]
     surplus = [name for name in tensors if name not in expected]
     misshapen = [
@@ -72,11 +77,18 @@ def require_exact(tensors: Mapping[str, NDArray[Any]], expected: Shapes, path: P
     if surplus:
         problems.append(f"{len(surplus)} too many: {_first(surplus)}")
     if problems:
-        raise WeightsError(f"{path} does not fit: {'; '.join(problems)}")
+        what = f" {network}" if network else ""
+        raise WeightsError(f"{path} does not fit{what}: {'; '.join(problems)}")
+
+
+def shown(name: str) -> str:
+    """Return a tensor's name as a message can show it, whatever a file put there: in one line."""
+    printable = name if name.isprintable() else ascii(name)
+    return printable if len(printable) <= 100 else f"{printable[:100]}..."
 
 
 def _first(names: Collection[str], count: int = 3) -> str:
-    listed = ", ".join(list(names)[:count])
+    listed = ", ".join(map(shown, list(names)[:count]))
     return listed if len(names) <= count else f"{listed}, ..."
 
 

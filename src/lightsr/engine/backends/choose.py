@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lightsr.engine.backends.base import Backend
 from lightsr.errors import BackendError, UserError, WeightsError, unknown_name
-from lightsr.networks.registry import network_spec
+from lightsr.networks.registry import known_scales, network_spec
 from lightsr.weights.catalogue import best, find, shipped
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 BACKENDS = ("auto", "onnxruntime", "openvino", "torch")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
-SCALES = (2, 3, 4)
 DEFAULT_SCALE = 4
 
 
@@ -81,8 +80,8 @@ def open_backend(choice: Choice, scale: int | None = None) -> Backend:
     together.
     """
     choice.check()
-    if scale is not None and scale not in SCALES:
-        known = ", ".join(f"x{s}" for s in SCALES)
+    if scale is not None and scale not in known_scales():
+        known = ", ".join(f"x{s}" for s in known_scales())
         raise UserError(f"there is no scale x{scale}; networks enlarge by {known}")
     if choice.model is not None and scale is not None:
         network_spec(choice.model, scale)
@@ -122,35 +121,19 @@ def _open_torch(choice: Choice, scale: int | None) -> TorchBackend:
             f"{wanted} needs torch, which is not installed: pip install 'lightsr[torch]'"
         )
     from lightsr.engine.backends.torch import TorchBackend, require_supported
+    from lightsr.weights.detect import detect
 
     require_supported(choice.precision)
     if choice.file is None:
         at = scale or DEFAULT_SCALE
         name = _network(choice, at)
     else:
-        name, at = _what_it_holds(choice.file, choice.model, scale)
+        name, at = detect(choice.file, choice.model, scale)
     return TorchBackend(name, at, choice.weights, choice.device)
 
 
 def _network(choice: Choice, scale: int) -> str:
     return choice.model if choice.model is not None else best(scale).network
-
-
-def _what_it_holds(path: Path, model: str | None, scale: int | None) -> tuple[str, int]:
-    """Return network and scale of a file of tensors, from what was asked or what it says."""
-    if model is not None and scale is not None:
-        return model, scale
-    from lightsr.weights.checkpoints import read_checkpoint
-
-    metadata = read_checkpoint(path).metadata
-    held, at = metadata.get("network"), metadata.get("scale", "")
-    model, scale = model or held, scale or (int(at) if at.isdecimal() else None)
-    if model is None or scale is None:
-        raise WeightsError(
-            f"{path} does not say which network it is for; add --model and --scale, or make it "
-            f"one of ours with `lightsr convert`"
-        )
-    return model, scale
 
 
 def _require(kind: str, name: str, known: tuple[str, ...]) -> None:
