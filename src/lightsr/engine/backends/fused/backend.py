@@ -14,18 +14,21 @@ from pathlib import Path
 import numpy as np
 
 from lightsr.engine.backends.base import Batch
+from lightsr.engine.backends.fused.frame import Frame, frame_bytes
 from lightsr.engine.backends.fused.graph import (
     Convolution,
-    Graph,
-    Node,
+    UnsupportedError,
+    last_convolutions,
     pack_convolutions,
-    read_graph,
-    sources,
 )
 from lightsr.engine.backends.fused.plan import make_plan
-from lightsr.engine.backends.fused.program import Frame, Program, host_machine
+from lightsr.engine.backends.fused.program import Program, host_machine
+from lightsr.engine.backends.fused.reading import read_graph
 from lightsr.engine.machine import available_cores
 from lightsr.networks.registry import network_spec
+
+_FEW = 4
+"""Channels of a map that is worth no packing: the picture's, and one more."""
 
 
 class FusedBackend:
@@ -34,20 +37,28 @@ class FusedBackend:
     name = "fused"
     device = "cpu"
 
-    def __init__(self, path: Path, network: str, scale: int, precision: str) -> None:
+    def __init__(
+        self, path: Path, network: str, scale: int, precision: str, threads: int | None = None
+    ) -> None:
         """Make the code for the graph in `path`, a network at a scale, in "fp32" or "bf16".
 
-        Raises `Unsupported` where graph or processor are not for this backend.
+        `threads` (None: as many as there are cores) share a picture. Raises `UnsupportedError`
+        where the graph, the processor or the precision on it are not for this backend.
         """
         self.network, self.scale, self.precision = network, scale, precision
         self.radius = network_spec(network).receptive_radius
+        machine = host_machine()
         graph = read_graph(path)
+        if graph.scale != scale:
+            raise UnsupportedError(f"{path} enlarges by {graph.scale}")
         if precision == "bf16":
-            ends = _last_convolutions(graph)
+            if not machine.bf16:
+                raise UnsupportedError("this processor does not multiply bfloat16")
+            exact = last_convolutions(graph)
             # The picture itself and the last sums stay exact: all else only adds to them.
-            pack_convolutions(graph, lambda c: len(c.source) > 4 and c not in ends)
-        self._program = Program(make_plan(graph), host_machine())
-        self._threads = available_cores()
+            pack_convolutions(graph, lambda node: _is_worth_packing(node) and node not in exact)
+        self._program = Program(make_plan(graph), machine)
+        self._threads = threads or available_cores()
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
         self._frames: list[Frame] = []
         self._lock = threading.Lock()
@@ -56,14 +67,14 @@ class FusedBackend:
         """See `Backend.run`."""
         n, _, height, width = batch.shape
         result = np.empty((n, 3, self.scale * height, self.scale * width), np.float32)
+        if not result.size:
+            return result
         frame = self._frame(height, width)
-        try:
-            for picture, target in zip(batch, result, strict=True):
-                frame.run(np.asarray(picture, np.float32), target, self._pool)
-        finally:
-            with self._lock:
-                # One frame is kept: the next picture or tile is likely to have the same size.
-                self._frames[:] = [frame]
+        for picture, target in zip(batch, result, strict=True):
+            frame.run(np.asarray(picture, np.float32), target, self._pool)
+        with self._lock:
+            # One frame is kept: the next picture or tile is likely to have the same size.
+            self._frames[:] = [frame]
         return result
 
     def _frame(self, height: int, width: int) -> Frame:
@@ -75,24 +86,18 @@ class FusedBackend:
         return Frame(self._program, height, width, self._threads)
 
     def peak_bytes(self, batch: int, height: int, width: int) -> int:
-        """See `Backend.peak_bytes`."""
-        pixels = 4 * 3 * batch * height * width
-        around = pixels * (1 + 2 * self.scale**2)
-        return self._program.frame_bytes(height, width, self._threads) + around
+        """See `Backend.peak_bytes`; this one is computed, and takes no measuring."""
+        around = 4 * 3 * batch * height * width * (1 + self.scale**2)
+        return frame_bytes(self._program, height, width, self._threads) + around + _BESIDE
 
     def free_bytes(self) -> int | None:
         """See `Backend.free_bytes`."""
         return None
 
 
-def _last_convolutions(graph: Graph) -> set[Node]:
-    """Return the convolutions behind which only arithmetic is left."""
-    found: set[Node] = set()
-    waiting = [node for node, _ in graph.output]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Convolution):
-            found.add(node)
-        else:
-            waiting += [part for view in sources(node) for part, _ in view]
-    return found
+_BESIDE = 4_000_000
+"""Bytes for Python's own objects and for vectors between the levels."""
+
+
+def _is_worth_packing(node: Convolution) -> bool:
+    return len(node.source) > _FEW

@@ -14,9 +14,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
-from llvmlite import ir
-
-from lightsr.engine.backends.fused.kernels import I64, KERNEL, PTR, Kernel, Writer
+from lightsr.engine.backends.fused.writer import I64, KERNEL, PTR, Kernel, Value, Writer, ir
 
 
 class Phase(IntEnum):
@@ -47,19 +45,22 @@ class Step(IntEnum):
     """Fields of a step."""
 
     KERNEL = 0
-    INPUTS = 1
-    INPUT_TABLE = 2
-    INPUT_ROWS = 3
+    NARROW = 1
+    """The kernel for the last chunk of a row, where half of one is enough."""
+    INPUTS = 2
+    """How many rows."""
+    INPUT_TABLE = 3
+    INPUT_ROWS = 4
     """Room for the addresses of the rows, which are found anew for each row."""
-    OUTPUTS = 4
-    OUTPUT_TABLE = 5
-    OUTPUT_ROWS = 6
-    ARGUMENTS = 7
-    HALO = 8
+    OUTPUTS = 5
+    OUTPUT_TABLE = 6
+    OUTPUT_ROWS = 7
+    ARGUMENTS = 8
+    HALO = 9
     """Rows beyond the rows wanted that this step must make."""
-    WHOLE = 9
+    WHOLE = 10
     """1: called once for a row, when its chunks are done."""
-    ACTIVE = 10
+    ACTIVE = 11
     """Set by the loop."""
 
 
@@ -81,14 +82,14 @@ DRIVER = ir.FunctionType(ir.VoidType(), [PTR, I64, I64])
 
 def write_driver(writer: Writer) -> None:
     """Write `run(phase, first row, end row)`."""
-    with writer.function("run", DRIVER) as k:
+    with writer.function("run", kind=DRIVER) as k:
         b = k.builder
         phase, start, end = k.function.args
 
-        def field(base: Any, index: int) -> Any:
+        def field(base: Value, index: int) -> Value:
             return k.load(I64, base, I64(8 * index), align=8)
 
-        def address(base: Any, index: int) -> Any:
+        def address(base: Value, index: int) -> Value:
             return b.inttoptr(field(base, index), PTR)
 
         height, width = field(phase, Phase.HEIGHT), field(phase, Phase.WIDTH)
@@ -121,15 +122,16 @@ def write_driver(writer: Writer) -> None:
                             )
                             b.store(place, k.at(found, b.mul(entry, I64(8))), align=8)
 
-            def call(step: Any, x: Any) -> None:
-                kernel = b.inttoptr(field(step, Step.KERNEL), KERNEL.as_pointer())
+            def call(step: Value, x: Value) -> None:
+                left = b.icmp_signed("<=", b.sub(width, x), I64(k.machine.lanes * k.machine.narrow))
+                chosen = b.select(left, field(step, Step.NARROW), field(step, Step.KERNEL))
+                kernel = b.inttoptr(chosen, KERNEL.as_pointer())
                 arguments = [
                     address(step, Step.INPUT_ROWS),
                     address(step, Step.OUTPUT_ROWS),
                     x,
                     address(step, Step.ARGUMENTS),
                 ]
-
                 b.call(kernel, arguments)
 
             for whole in (0, 1):
@@ -141,11 +143,11 @@ def write_driver(writer: Writer) -> None:
                         call(step, b.mul(chunk, I64(k.machine.chunk)))
 
 
-def _place(k: Kernel, entry: Any, y: Any, height: Any, zeros: Any) -> Any:
+def _place(k: Kernel, entry: Value, y: Value, height: Value, zeros: Value) -> Value:
     """Return the address of the row that a table's entry means at row y."""
     b = k.builder
 
-    def field(index: int) -> Any:
+    def field(index: int) -> Value:
         return k.load(I64, entry, I64(8 * index), align=8)
 
     wanted = b.add(y, field(Row.SHIFT))
@@ -158,9 +160,9 @@ def _place(k: Kernel, entry: Any, y: Any, height: Any, zeros: Any) -> Any:
     return b.select(b.or_(there, repeats), found, zeros)
 
 
-def _larger(b: Any, x: Any, y: Any) -> Any:
+def _larger(b: Any, x: Value, y: Value) -> Value:
     return b.select(b.icmp_signed(">", x, y), x, y)
 
 
-def _smaller(b: Any, x: Any, y: Any) -> Any:
+def _smaller(b: Any, x: Value, y: Value) -> Value:
     return b.select(b.icmp_signed("<", x, y), x, y)

@@ -1,8 +1,9 @@
 """What is computed when, and where it is kept, before any picture's size is known.
 
-The nodes of a level run together, row by row. A result is kept as a whole map only if a later
-level reads it; as a ring of the last few rows if a convolution of its own level looks at the rows
-around; and otherwise as one chunk of a row, which stays in the nearest cache.
+The nodes of a level that go through maps of one size run together, row by row. A result is kept as
+a whole map only if something later reads it; as a ring of the last few rows if a convolution that
+runs together with it looks at the rows or columns around; and otherwise as one chunk of a row,
+which stays in the nearest cache.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from lightsr.engine.backends.fused.graph import (
     Input,
     Mean,
     Node,
+    Shuffle,
+    UnsupportedError,
     VectorStep,
     View,
     sources,
@@ -27,24 +30,26 @@ Keeping = Literal["map", "ring", "chunk"]
 
 @dataclass(slots=True)
 class Place:
-    """Where a node's result is kept while its level runs, and afterwards."""
+    """Where a node's result is kept while its level runs."""
 
     keeping: Keeping
     rows: int = 1
     """Of a ring: a power of two."""
     start: int = 0
-    """Of a chunk: the first of its channels in the level's scratch memory."""
+    """Of a chunk: the first of its channels in the scratch memory."""
 
 
 @dataclass(slots=True)
 class Work:
     """One step of a level."""
 
-    node: Node | None
-    """None: see the other fields."""
     delay: int
-    halo: int
+    halo: int = 0
+    """Rows beyond those wanted that it has to make."""
+    node: Node | None = None
+    """Compute this node; else one of the following."""
     mean: Mean | None = None
+    """Add to the sums behind this mean."""
     margin_of: Node | None = None
     """Fill the margins of this node's rows."""
     copy_of: Node | None = None
@@ -55,8 +60,9 @@ class Work:
 
 @dataclass(slots=True)
 class Level:
-    """Everything between two waits."""
+    """Everything between two waits, on maps of one size."""
 
+    size: int
     vectors: list[VectorStep] = field(default_factory=list[VectorStep])
     """Done before."""
     work: list[Work] = field(default_factory=list[Work])
@@ -65,6 +71,8 @@ class Level:
     """Of the nodes that this level makes."""
     scratch: int = 0
     """Channels of scratch memory for chunks."""
+    made: list[Node] = field(default_factory=list[Node])
+    """The nodes of this level that are kept as maps."""
     freed: list[Node] = field(default_factory=list[Node])
     """Maps that nobody reads after this level."""
 
@@ -73,6 +81,11 @@ class Level:
         """The delays that occur, ascending."""
         return sorted({work.delay for work in self.work})
 
+    def in_chunks(self, view: View) -> bool:
+        """Whether a view is kept in chunks: all of it is, or nothing."""
+        place = self.places.get(view[0][0])
+        return place is not None and place.keeping == "chunk"
+
 
 @dataclass(slots=True)
 class Plan:
@@ -80,130 +93,147 @@ class Plan:
 
     graph: Graph
     levels: list[Level]
-    maps: list[Node]
-    """The nodes that are kept as maps."""
     repeats: dict[Node, bool]
     """The nodes whose margins are read, and whether they repeat the edge."""
 
 
+Readers = dict[Node, list[Node]]
+
+
 def make_plan(graph: Graph) -> Plan:
-    """Plan a graph."""
-    readers: dict[Node, list[tuple[Node, View]]] = defaultdict(list)
+    """Plan a graph. Raises `UnsupportedError` where margins would have to be two things at once."""
+    readers: Readers = defaultdict(list)
     for node in graph.nodes:
-        for view in sources(node):
-            for source in {part for part, _ in view}:
-                readers[source].append((node, view))
-    last_level = max(node.level for node in graph.nodes)
-    results = {node for node, _ in graph.output}
-    means: dict[int, list[Mean]] = defaultdict(list)
-    for mean in graph.means:
-        means[mean.level].append(mean)
+        for source in {part for view in sources(node) for part, _ in view}:
+            readers[source].append(node)
+    places = {(node.level, node.loop_size) for node in graph.nodes}
+    places |= {(mean.level, mean.size) for mean in graph.means}
+    order = {place: index for index, place in enumerate(sorted(places))}
+    at = {node: order[node.level, node.loop_size] for node in graph.nodes}
     last_read = {
-        node: max((reader.level for reader, _ in readers[node]), default=node.level)
+        node: max((at[reader] for reader in readers[node]), default=at[node])
         for node in graph.nodes
     }
+    means: dict[int, list[Mean]] = defaultdict(list)
     for mean in graph.means:
+        index = order[mean.level, mean.size]
+        means[index].append(mean)
         for node, _ in mean.source:
-            last_read[node] = max(last_read[node], mean.level)
-    for node in results:
-        last_read[node] = last_level + 1
+            last_read[node] = max(last_read[node], index)
+    repeats = _repeats(graph)
+    steps = sorted(graph.vector_steps, key=lambda step: step.level)
     levels: list[Level] = []
-    for index in range(last_level + 1):
-        nodes = [node for node in graph.nodes if node.level == index]
-        levels.append(_level(nodes, means[index], readers, last_read))
-        levels[-1].vectors = [step for step in graph.vector_steps if step.level == index]
-        levels[-1].freed = [
-            node for node, last in last_read.items() if last == index and last > node.level
+    for (number, size), index in order.items():
+        nodes = [node for node in graph.nodes if at[node] == index]
+        later = {node for node in nodes if last_read[node] > index}
+        level = _Planning(Level(size, means=means[index]), nodes, readers, later, repeats).planned()
+        while steps and steps[0].level <= number:
+            level.vectors.append(steps.pop(0))
+        level.freed = [node for node in at if last_read[node] == index > at[node]]
+        levels.append(level)
+    return Plan(graph, levels, repeats)
+
+
+@dataclass(slots=True)
+class _Planning:
+    """The planning of one level."""
+
+    level: Level
+    nodes: list[Node]
+    readers: Readers
+    later: set[Node]
+    """The nodes that are read after this level as well."""
+    repeats: dict[Node, bool]
+    delay: dict[Node, int] = field(default_factory=dict[Node, int])
+    halo: dict[Node, int] = field(default_factory=dict[Node, int])
+
+    def planned(self) -> Level:
+        here = set(self.nodes)
+        for node in self.nodes:
+            made_here = {part for view in sources(node) for part, _ in view if part in here}
+            wait = _wait(node)
+            self.delay[node] = max((self.delay[part] + wait for part in made_here), default=0)
+        for node in reversed(self.nodes):
+            near = [reader for reader in self.readers[node] if reader in here]
+            self.halo[node] = max((self.halo[r] + _rows(r) for r in near), default=0)
+        mean_delay = [
+            max((self.delay[part] for part, _ in mean.source if part in here), default=0)
+            for mean in self.level.means
         ]
-    maps = [
-        node
-        for level in levels
-        for node in level.places
-        if last_read[node] > node.level or isinstance(node, Input)
-    ]
-    return Plan(graph, levels, maps, _repeats(graph))
+        steps: list[Work] = []
+        for node in self.nodes:
+            latest = [self.delay[r] + _wait(r) for r in self.readers[node] if r in here]
+            for mean, at in zip(self.level.means, mean_delay, strict=True):
+                if any(part is node for part, _ in mean.source):
+                    latest.append(at)
+            steps += self._kept(node, max(latest, default=self.delay[node]))
+        steps += [
+            Work(at, mean=mean) for mean, at in zip(self.level.means, mean_delay, strict=True)
+        ]
+        self._keep_alike()
+        self.level.work = sorted(steps, key=lambda work: work.delay)
+        return self.level
 
-
-def _level(
-    nodes: list[Node],
-    means: list[Mean],
-    readers: dict[Node, list[tuple[Node, View]]],
-    last_read: dict[Node, int],
-) -> Level:
-    level = Level(means=means)
-    here = set(nodes)
-    delay: dict[Node, int] = {}
-    halo: dict[Node, int] = {}
-    for node in nodes:
-        made_here = [part for view in sources(node) for part, _ in view if part in here]
-        delay[node] = max((delay[part] + _reach(node) for part in made_here), default=0)
-    for node in reversed(nodes):
-        halo[node] = max(
-            (halo[reader] + _reach(reader) for reader, _ in readers[node] if reader in here),
-            default=0,
-        )
-    mean_delay = [
-        max((delay[part] for part, _ in mean.source if part in here), default=0) for mean in means
-    ]
-    steps: list[Work] = []
-    for node in nodes:
-        if isinstance(node, Input):
-            level.places[node] = Place("map")
-            continue
-        near = [reader for reader, _ in readers[node] if reader in here]
-        later = last_read[node] > node.level
-        latest = max(
-            [delay[reader] + _reach(reader) for reader in near]
-            + [
-                mean_delay[i]
-                for i, mean in enumerate(means)
-                if any(part is node for part, _ in mean.source)
-            ],
-            default=delay[node],
-        )
-        wait = latest - delay[node]
-        if later and halo[node] == 0:
+    def _kept(self, node: Node, latest: int) -> list[Work]:
+        """Choose where a node is kept until `latest`, and return the steps that make it."""
+        level, delay, halo = self.level, self.delay[node], self.halo[node]
+        later = node in self.later
+        wait = latest - delay
+        if isinstance(node, (Input, Shuffle)) or (later and halo == 0):
             level.places[node] = Place("map")
         elif wait:
             level.places[node] = Place("ring", 1 << wait.bit_length())
         else:
             level.places[node] = Place("chunk", start=level.scratch)
-            level.scratch += node.channels + node.channels % 2
-        steps.append(Work(node, delay[node], halo[node]))
-        margins = any(_reach(reader) for reader, _ in readers[node])
+            level.scratch += node.channels
+        if later or isinstance(node, Input):
+            level.made.append(node)
+        if isinstance(node, Input):
+            return []
+        margins = node in self.repeats
+        steps = [Work(delay, halo, node)]
         if margins:
-            steps.append(Work(None, delay[node], halo[node], margin_of=node))
+            steps.append(Work(delay, halo, margin_of=node))
         if later and level.places[node].keeping != "map":
-            steps.append(Work(None, delay[node], 0, copy_of=node))
+            steps.append(Work(delay, copy_of=node))
             if margins:
-                steps.append(Work(None, delay[node], 0, margin_of=node, in_map=True))
-    views = [view for node in nodes for view in sources(node)] + [mean.source for mean in means]
-    for view in views:
-        _keep_alike(level, view)
-    for mean, at in zip(means, mean_delay, strict=True):
-        steps.append(Work(None, at, 0, mean=mean))
-    level.work = sorted(steps, key=lambda work: work.delay)
-    return level
+                steps.append(Work(delay, margin_of=node, in_map=True))
+        return steps
+
+    def _keep_alike(self) -> None:
+        """Keep the nodes of a view in rows if one of them is: a kernel reads all in one way."""
+        places = self.level.places
+        views = [view for node in self.nodes for view in sources(node)]
+        views += [mean.source for mean in self.level.means]
+        kept = [[places.get(node) for node in {part for part, _ in view}] for view in views]
+        changed = True
+        while changed:
+            changed = False
+            for parts in kept:
+                chunks = [place for place in parts if place and place.keeping == "chunk"]
+                if chunks and len(chunks) < len(parts):
+                    changed = True
+                    for place in chunks:
+                        place.keeping = "ring"
 
 
-def _keep_alike(level: Level, view: View) -> None:
-    """Keep the nodes of a view in rows if one of them is: a kernel reads all in one way."""
-    places = {node: level.places.get(node) for node, _ in view}
-    if any(place is None or place.keeping != "chunk" for place in places.values()):
-        for place in places.values():
-            if place is not None and place.keeping == "chunk":
-                place.keeping = "ring"
+def _rows(node: Node) -> int:
+    return node.rows if isinstance(node, Convolution) else 0
 
 
-def _reach(node: Node) -> int:
-    return node.reach if isinstance(node, Convolution) else 0
+def _wait(node: Node) -> int:
+    """Return by how many rows a node runs behind what it reads.
+
+    Looking at columns alone needs whole rows as well.
+    """
+    return max(node.rows, min(node.columns, 1)) if isinstance(node, Convolution) else 0
 
 
 def _repeats(graph: Graph) -> dict[Node, bool]:
     repeats: dict[Node, bool] = {}
     for node in graph.nodes:
-        if isinstance(node, Convolution) and node.reach:
+        if isinstance(node, Convolution) and node.columns:
             for part, _ in node.source:
                 if repeats.setdefault(part, node.repeat) != node.repeat:
-                    raise NotImplementedError
+                    raise UnsupportedError("a map that is continued in two ways")
     return repeats
