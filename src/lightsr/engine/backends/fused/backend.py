@@ -21,9 +21,10 @@ from lightsr.engine.backends.fused.graph import (
     last_convolutions,
     pack_convolutions,
 )
-from lightsr.engine.backends.fused.plan import make_plan
+from lightsr.engine.backends.fused.plan import Plan, make_plan
 from lightsr.engine.backends.fused.program import Program, host_machine
 from lightsr.engine.backends.fused.reading import read_graph
+from lightsr.engine.backends.fused.writer import Machine
 from lightsr.engine.machine import available_cores
 from lightsr.networks.registry import network_spec
 
@@ -47,17 +48,10 @@ class FusedBackend:
         """
         self.network, self.scale, self.precision = network, scale, precision
         self.radius = network_spec(network).receptive_radius
-        machine = host_machine()
-        graph = read_graph(path)
-        if graph.scale != scale:
-            raise UnsupportedError(f"{path} enlarges by {graph.scale}")
-        if precision == "bf16":
-            if not machine.bf16:
-                raise UnsupportedError("this processor does not multiply bfloat16")
-            exact = last_convolutions(graph)
-            # The picture itself and the last sums stay exact: all else only adds to them.
-            pack_convolutions(graph, lambda node: _is_worth_packing(node) and node not in exact)
-        self._program = Program(make_plan(graph), machine)
+        machine, plan = planned(path, precision)
+        if plan.graph.scale != scale:
+            raise UnsupportedError(f"{path} enlarges by {plan.graph.scale}")
+        self._program = Program(plan, machine)
         self._threads = threads or available_cores()
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
         self._frames: list[Frame] = []
@@ -97,6 +91,22 @@ class FusedBackend:
 
 _BESIDE = 4_000_000
 """Bytes for Python's own objects and for vectors between the levels."""
+
+
+def planned(path: Path, precision: str) -> tuple[Machine, Plan]:
+    """Return this machine, and the plan for the graph in `path` in "fp32" or "bf16" on it.
+
+    Raises what `FusedBackend` does.
+    """
+    machine = host_machine()
+    graph = read_graph(path)
+    if precision == "bf16":
+        if not machine.bf16:
+            raise UnsupportedError("this processor does not multiply bfloat16")
+        exact = last_convolutions(graph)
+        # The picture itself and the last sums stay exact: all else only adds to them.
+        pack_convolutions(graph, lambda node: _is_worth_packing(node) and node not in exact)
+    return machine, make_plan(graph)
 
 
 def _is_worth_packing(node: Convolution) -> bool:
