@@ -58,6 +58,14 @@ def test_without_its_packages(graph: Graph, monkeypatch: pytest.MonkeyPatch, mis
             open_backend(choice, 2)
 
 
+def test_backends_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = choose.at_hand()
+    assert next(iter(there)) == "fused"
+    assert ("bf16" in there["fused"]) == host_machine().bf16
+    monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    assert choose.at_hand() == {"onnxruntime": ("fp32",)}
+
+
 def test_without_wide_vectors(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Machine.of(frozenset({"sse2", "avx", "avx2"})) is None
     from lightsr.engine.backends.fused import program

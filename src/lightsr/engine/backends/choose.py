@@ -6,6 +6,7 @@ opened.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,6 +95,21 @@ def open_backend(choice: Choice, scale: int | None = None) -> Backend:
     if backend == "torch":
         return _open_torch(choice, scale)
     return _open_graph(choice, scale, backend)
+
+
+def at_hand() -> dict[str, tuple[str, ...]]:
+    """Return the backends that work here, the preferred one first, and what they compute in."""
+    found: dict[str, tuple[str, ...]] = {}
+    if _lacking() is None:
+        from lightsr.engine.backends.fused.graph import UnsupportedError
+        from lightsr.engine.backends.fused.program import host_machine
+
+        with suppress(UnsupportedError):
+            found["fused"] = ("fp32", "bf16") if host_machine().bf16 else ("fp32",)
+    found["onnxruntime"] = ("fp32",)
+    if find_spec("torch") is not None:
+        found["torch"] = ("fp32",)
+    return found
 
 
 def _open_graph(choice: Choice, scale: int | None, backend: str) -> Backend:

@@ -104,23 +104,23 @@ def write_pack(writer: Writer, name: str, vectors: int) -> None:
     Arguments: pairs, masks of x for inputs and outputs.
     """
     lanes = writer.machine.lanes
+    brains = ir.VectorType(_BFloat(), 2 * lanes)
+    shorts = ir.VectorType(ir.IntType(16), 2 * lanes)
+    name_of_conversion = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+    convert = writer.intrinsic(name_of_conversion, brains, writer.vector, writer.vector)
+    in_turn = [lane // 2 + lane % 2 * lanes for lane in range(2 * lanes)]
     with writer.function(name, vectors) as k:
         b = k.builder
         pairs, read, written = k.argument(0), k.shift(k.argument(1)), k.shift(k.argument(2))
-
-        def rounded(row: Value, v: int) -> Value:
-            bits = k.load(writer.words, row, I64(4 * lanes * v))
-            odd = b.and_(b.lshr(bits, k.word(16)), k.word(1))
-            return b.add(b.add(bits, k.word(0x7FFF)), odd)
-
         with k.loop(pairs) as i:
             even = k.row(k.inputs, b.mul(i, I64(2)), read)
             odd = k.row(k.inputs, b.add(b.mul(i, I64(2)), I64(1)), read)
             target = k.row(k.outputs, i, written)
             for v in range(vectors):
-                low = b.lshr(rounded(even, v), k.word(16))
-                high = b.and_(rounded(odd, v), k.word(-65536))
-                k.store(b.or_(low, high), target, 4 * lanes * v)
+                at = I64(4 * lanes * v)
+                halves = [k.load(writer.vector, odd, at), k.load(writer.vector, even, at)]
+                words = b.bitcast(b.call(convert, halves), shorts)
+                k.store(_shuffled(k, words, words, in_turn), target, 4 * lanes * v)
 
 
 def write_statistics(writer: Writer, name: str, vectors: int) -> None:

@@ -177,9 +177,12 @@ class _Planning:
     def _kept(self, node: Node, latest: int) -> list[Work]:
         """Choose where a node is kept until `latest`, and return the steps that make it."""
         level, delay, halo = self.level, self.delay[node], self.halo[node]
-        later = node in self.later
+        later, margins = node in self.later, node in self.repeats
         wait = latest - delay
-        if isinstance(node, (Input, Shuffle)) or (later and halo == 0):
+        # At the seams of bands two of them make the same rows. They may do so in the same map,
+        # the samples being the same, but for margins, which are right only when they are filled.
+        shared = halo > 0 and margins
+        if isinstance(node, (Input, Shuffle)) or (later and not shared):
             level.places[node] = Place("map")
         elif wait:
             level.places[node] = Place("ring", 1 << wait.bit_length())
@@ -190,7 +193,6 @@ class _Planning:
             level.made.append(node)
         if isinstance(node, Input):
             return []
-        margins = node in self.repeats
         steps = [Work(delay, halo, node)]
         if margins:
             steps.append(Work(delay, halo, margin_of=node))
