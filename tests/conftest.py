@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 # Tests compute on tiny arrays, where a second thread costs more than it brings. Set before
 # anything can start a pool of threads; processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# What tests make is kept apart from the user's own.
+os.environ["LIGHTSR_CACHE"] = tempfile.mkdtemp(prefix="lightsr-tests-")
+
+import atexit
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from graphs import Graph, write_graph
+
+atexit.register(shutil.rmtree, os.environ["LIGHTSR_CACHE"], ignore_errors=True)
 
 # Run in the background, this process was told to ignore Ctrl-C, and so would be what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

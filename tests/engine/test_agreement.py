@@ -50,7 +50,7 @@ def test_files_of_tensors_run_in_torch_and_agree_with_the_graph(
 ) -> None:
     tensors, graph = random_weights
     in_torch = lightsr.Upscaler(scale=None, weights=tensors)
-    in_onnxruntime = lightsr.Upscaler(scale=None, weights=graph)
+    in_onnxruntime = lightsr.Upscaler(scale=None, weights=graph, backend="onnxruntime")
     backend = in_torch.backend
     assert (backend.name, backend.network, backend.scale) == ("torch", "fdiwn-m", 2)
     assert backend.radius is None
@@ -123,10 +123,11 @@ def test_shipped_weights_agree_on_every_sample(entry: Shipped) -> None:
 def _compare(entry: Shipped, longest: int) -> None:
     options: dict[str, Any] = {"weights": entry.tag, "tile": "off"}
     in_torch = lightsr.Upscaler(entry.network, entry.scale, backend="torch", **options)
+    in_onnxruntime = lightsr.Upscaler(entry.network, entry.scale, backend="onnxruntime", **options)
     by_default = lightsr.Upscaler(entry.network, entry.scale, **options)
-    assert by_default.backend.name == "onnxruntime"
     for path in SAMPLES:
         picture = np.asarray(Image.open(path).convert("RGB"))[:longest, :longest]
+        assert _differ(in_torch(picture), in_onnxruntime(picture)) <= 1, path
         assert _differ(in_torch(picture), by_default(picture)) <= 1, path
 
 

@@ -75,7 +75,10 @@ def evaluate(
         Path | None, typer.Option(metavar="DIR", help="Write the enlarged pictures here.")
     ] = None,
     backend: Annotated[
-        str, typer.Option(metavar="auto|onnxruntime|openvino|torch", help="What runs the network.")
+        str,
+        typer.Option(
+            metavar="auto|fused|onnxruntime|openvino|torch", help="What runs the network."
+        ),
     ] = "auto",
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where the backend runs it.")
@@ -83,7 +86,7 @@ def evaluate(
     precision: Annotated[
         str,
         typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="What the backend computes in."),
-    ] = "auto",
+    ] = "fp32",
 ) -> None:
     """Measure PSNR and SSIM on luma by the protocol of the published tables.
 

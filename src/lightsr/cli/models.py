@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
 ) -> None:
-    """List every network at every scale: parameters, multiply-adds for 1280x720, weights."""
+    """List every network at every scale: parameters, multiply-adds for 1280x720, weights.
+
+    And the backends that can run them here, with the precisions that each computes in.
+    """
     from lightsr.evaluation.models import models as list_models
 
     entries = list_models()
@@ -41,6 +44,11 @@ def models(
         ],
         left=2,
     )
+
+    from lightsr.engine.backends.choose import at_hand
+
+    backends = [f"{name} ({', '.join(kinds)})" for name, kinds in at_hand().items()]
+    typer.echo(f"\nBackends here: {', '.join(backends)}")
 
 
 def _weights(entry: Model) -> str:

@@ -63,14 +63,20 @@ def upscale(
         str, typer.Option(metavar="TAG|FILE", help="Shipped weights by tag, or a file of weights.")
     ] = "default",
     backend: Annotated[
-        str, typer.Option(metavar="auto|onnxruntime|openvino|torch", help="What runs the network.")
+        str,
+        typer.Option(
+            metavar="auto|fused|onnxruntime|openvino|torch", help="What runs the network."
+        ),
     ] = "auto",
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where the backend runs it.")
     ] = "auto",
     precision: Annotated[
         str,
-        typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="What the backend computes in."),
+        typer.Option(
+            metavar="auto|fp32|bf16|fp16|int8",
+            help="What the backend computes in; auto is the fastest within 55 dB of fp32.",
+        ),
     ] = "auto",
     tile: Annotated[
         str,

@@ -111,14 +111,15 @@ def evaluate(
     forward: Forward = "whole",
     backend: str = "auto",
     device: str = "auto",
-    precision: str = "auto",
+    precision: str = "fp32",
     watcher: Watcher | None = None,
     protocol: WhichProtocol = "common",
 ) -> Evaluation:
     """Measure a network, or "bicubic", on the originals under the folder `data`.
 
     `weights` is a tag of shipped weights or a file; with a file, `model` and `scale` may be None,
-    for what it holds. `backend`, `device` and `precision` are those of `lightsr upscale`. The
+    for what it holds. `backend`, `device` and `precision` are those of `lightsr upscale`, but that
+    precision is float32 unless asked for, so that figures are the same on every machine. The
     `protocol` "common" is what `score` says; "own" is that of the network's paper, see
     `NetworkSpec.protocol`, which makes its LR pictures from the originals. Raises `UserError` and
     its kinds for anything asked for that is not there or does not go together, and `LightsrError`

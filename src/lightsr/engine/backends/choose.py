@@ -7,6 +7,7 @@ opened.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,12 +21,11 @@ from lightsr.weights.tensorflow import index_of
 
 if TYPE_CHECKING:
     from lightsr.engine.backends.bicubic import BicubicBackend
-    from lightsr.engine.backends.onnxruntime import OnnxRuntimeBackend
     from lightsr.engine.backends.torch import TorchBackend
 
 log = logging.getLogger("lightsr")
 
-BACKENDS = ("auto", "onnxruntime", "openvino", "torch")
+BACKENDS = ("auto", "fused", "onnxruntime", "openvino", "torch")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 DEFAULT_SCALE = 4
@@ -91,7 +91,8 @@ def open_backend(choice: Choice, scale: int | None = None) -> Backend:
     What is no more than a reconstruction is said to be one in the log.
 
     `scale` None means the one that a file of weights was made for, and 4 for shipped weights.
-    "auto" is ONNX Runtime on the processor, unless the device or the weights need torch. Raises
+    "auto" is, on the processor, the fused backend where it can run the network and ONNX Runtime
+    elsewhere, unless the device or the weights need torch. Raises
     `UserError` and its kinds for names, weights and devices that are not there or do not go
     together.
     """
@@ -115,11 +116,26 @@ def _open(choice: Choice, scale: int | None) -> Backend:
         return _open_bicubic(choice, scale)
     is_graph = choice.file is None or choice.file.suffix == ".onnx"
     backend = choice.backend
-    if backend == "auto":
-        backend = "torch" if choice.device in ("cuda", "mps") or not is_graph else "onnxruntime"
+    if backend == "auto" and (choice.device in ("cuda", "mps") or not is_graph):
+        backend = "torch"
     if backend == "torch":
         return _open_torch(choice, scale)
-    return _open_onnxruntime(choice, scale)
+    return _open_graph(choice, scale, backend)
+
+
+def at_hand() -> dict[str, tuple[str, ...]]:
+    """Return the backends that work here, the preferred one first, and what they compute in."""
+    found: dict[str, tuple[str, ...]] = {}
+    if _lacking() is None:
+        from lightsr.engine.backends.fused.graph import UnsupportedError
+        from lightsr.engine.backends.fused.program import host_machine
+
+        with suppress(UnsupportedError):
+            found["fused"] = ("fp32", "bf16") if host_machine().bf16 else ("fp32",)
+    found["onnxruntime"] = ("fp32",)
+    if find_spec("torch") is not None:
+        found["torch"] = ("fp32",)
+    return found
 
 
 def _open_bicubic(choice: Choice, scale: int | None) -> BicubicBackend:
@@ -129,20 +145,74 @@ def _open_bicubic(choice: Choice, scale: int | None) -> BicubicBackend:
     return BicubicBackend(str(choice.model), scale or DEFAULT_SCALE)
 
 
-def _open_onnxruntime(choice: Choice, scale: int | None) -> OnnxRuntimeBackend:
+def _open_graph(choice: Choice, scale: int | None, backend: str) -> Backend:
     from lightsr.engine.backends.onnxruntime import OnnxRuntimeBackend, require_supported
 
-    require_supported(choice.device, choice.precision)
+    if backend == "onnxruntime":
+        require_supported(choice.device, choice.precision)
+    else:
+        _require_for_fused(backend, choice)
+    checked: Backend | None = None
     if choice.file is None:
         at = scale or DEFAULT_SCALE
         name, tag = _network(choice, at), str(choice.weights)
         graph = find(name, at, tag).verified("onnx")
-        return OnnxRuntimeBackend(graph, name, at, trusted=True)
-    if choice.file.suffix != ".onnx":
+    elif choice.file.suffix == ".onnx":
+        # ONNX Runtime says what is wrong with a graph of unknown origin.
+        graph = choice.file
+        checked = OnnxRuntimeBackend(graph, choice.model, scale, trusted=False)
+        name, at = checked.network, checked.scale
+    else:
+        named = "onnxruntime" if backend == "auto" else backend
         raise BackendError(
-            f"the onnxruntime backend runs .onnx files; {choice.file} needs --backend torch"
+            f"the {named} backend runs .onnx files; {choice.file} needs --backend torch"
         )
-    return OnnxRuntimeBackend(choice.file, choice.model, scale, trusted=False)
+    if backend != "onnxruntime":
+        needed = backend == "fused" or choice.precision == "bf16"
+        fused = _fused(graph, name, at, choice.precision, needed=needed)
+        if fused is not None:
+            return fused
+    return checked or OnnxRuntimeBackend(graph, name, at, trusted=True)
+
+
+def _fused(graph: Path, name: str, scale: int, precision: str, *, needed: bool) -> Backend | None:
+    """Return the fused backend, or None where it cannot run a graph here.
+
+    That is an error where it is `needed`.
+    """
+    reason = _lacking()
+    if reason is None:
+        from lightsr.engine.backends.fused.graph import UnsupportedError
+        from lightsr.engine.backends.fused.opening import open_fused
+
+        try:
+            return open_fused(graph, name, scale, precision)
+        except UnsupportedError as error:
+            reason = str(error)
+    if needed:
+        wanted = "precision bf16" if precision == "bf16" else "the fused backend"
+        raise BackendError(f"{wanted} cannot be had for {name} x{scale}: {reason}")
+    return None
+
+
+def _lacking() -> str | None:
+    """Return what the fused backend needs and does not find; None: nothing."""
+    missing = [package for package in ("llvmlite", "onnx") if find_spec(package) is None]
+    if not missing:
+        return None
+    return f"{' and '.join(missing)} not installed: pip install 'lightsr[fast]'"
+
+
+def _require_for_fused(backend: str, choice: Choice) -> None:
+    if choice.device not in ("auto", "cpu"):
+        raise BackendError(
+            f"the {backend} backend runs on the cpu, not on {choice.device}; use --backend torch"
+        )
+    if choice.precision not in ("auto", "fp32", "bf16"):
+        raise BackendError(
+            f"no backend of this version computes in {choice.precision}; use --precision bf16 or "
+            f"fp32"
+        )
 
 
 def _open_torch(choice: Choice, scale: int | None) -> TorchBackend:

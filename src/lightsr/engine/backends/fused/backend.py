@@ -1,0 +1,113 @@
+"""The fused backend: a network's ONNX graph as machine code made for this processor.
+
+It does the work of a level row by row while the rows are in the processor's caches, where others
+run layer after layer over whole maps. Needs llvmlite and onnx (`pip install 'lightsr[fast]'`), and
+a graph of the operations that it knows.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from lightsr.engine.backends.base import Batch
+from lightsr.engine.backends.fused.frame import Frame, frame_bytes
+from lightsr.engine.backends.fused.graph import (
+    Convolution,
+    UnsupportedError,
+    last_convolutions,
+    pack_convolutions,
+)
+from lightsr.engine.backends.fused.plan import Plan, make_plan
+from lightsr.engine.backends.fused.program import Program, host_machine
+from lightsr.engine.backends.fused.reading import read_graph
+from lightsr.engine.backends.fused.writer import Machine
+from lightsr.engine.machine import available_cores
+from lightsr.networks.registry import network_spec
+
+_FEW = 4
+"""Channels of a map that is worth no packing: the picture's, and one more."""
+
+
+class FusedBackend:
+    """A network as machine code; any number of threads may share it."""
+
+    name = "fused"
+    device = "cpu"
+
+    def __init__(
+        self, path: Path, network: str, scale: int, precision: str, threads: int | None = None
+    ) -> None:
+        """Make the code for the graph in `path`, a network at a scale, in "fp32" or "bf16".
+
+        `threads` (None: as many as there are cores) share a picture. Raises `UnsupportedError`
+        where the graph, the processor or the precision on it are not for this backend.
+        """
+        self.network, self.scale, self.precision = network, scale, precision
+        self.radius = network_spec(network).receptive_radius
+        machine, plan = planned(path, precision)
+        if plan.graph.scale != scale:
+            raise UnsupportedError(f"{path} enlarges by {plan.graph.scale}")
+        self._program = Program(plan, machine)
+        self._threads = threads or available_cores()
+        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+        self._frames: list[Frame] = []
+        self._lock = threading.Lock()
+
+    def run(self, batch: Batch) -> Batch:
+        """See `Backend.run`."""
+        n, _, height, width = batch.shape
+        result = np.empty((n, 3, self.scale * height, self.scale * width), np.float32)
+        if not result.size:
+            return result
+        frame = self._frame(height, width)
+        for picture, target in zip(batch, result, strict=True):
+            frame.run(np.asarray(picture, np.float32), target, self._pool)
+        with self._lock:
+            # One frame is kept: the next picture or tile is likely to have the same size.
+            self._frames[:] = [frame]
+        return result
+
+    def _frame(self, height: int, width: int) -> Frame:
+        with self._lock:
+            kept = self._frames.pop() if self._frames else None
+        if kept is not None and (kept.height, kept.width) == (height, width):
+            return kept
+        del kept
+        return Frame(self._program, height, width, self._threads)
+
+    def peak_bytes(self, batch: int, height: int, width: int) -> int:
+        """See `Backend.peak_bytes`; this one is computed, and takes no measuring."""
+        around = 4 * 3 * batch * height * width * (1 + self.scale**2)
+        return frame_bytes(self._program, height, width, self._threads) + around + _BESIDE
+
+    def free_bytes(self) -> int | None:
+        """See `Backend.free_bytes`."""
+        return None
+
+
+_BESIDE = 4_000_000
+"""Bytes for Python's own objects and for vectors between the levels."""
+
+
+def planned(path: Path, precision: str) -> tuple[Machine, Plan]:
+    """Return this machine, and the plan for the graph in `path` in "fp32" or "bf16" on it.
+
+    Raises what `FusedBackend` does.
+    """
+    machine = host_machine()
+    graph = read_graph(path)
+    if precision == "bf16":
+        if not machine.bf16:
+            raise UnsupportedError("this processor does not multiply bfloat16")
+        exact = last_convolutions(graph)
+        # The picture itself and the last sums stay exact: all else only adds to them.
+        pack_convolutions(graph, lambda node: _is_worth_packing(node) and node not in exact)
+    return machine, make_plan(graph)
+
+
+def _is_worth_packing(node: Convolution) -> bool:
+    return len(node.source) > _FEW
