@@ -20,6 +20,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -50,12 +51,15 @@ class Kernels:
 
 @cache
 def load_kernels() -> Kernels | None:
-    """Return the kernels, compiled now if they were not before; None where that is impossible."""
-    if platform.machine().lower() not in ("x86_64", "amd64", "aarch64", "arm64"):
+    """Return the kernels, compiled now if they were not before; None where that is impossible.
+
+    They are tried on Linux on x86-64 alone, with g++ or what CXX names.
+    """
+    if sys.platform != "linux" or platform.machine() != "x86_64":
         return None
-    compiler = shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None:
-        log.info("no C++ compiler (g++) is here: training runs without compiled kernels, slower")
+        log.info("no C++ compiler (g++ or CXX) is here: training runs without its kernels, slower")
         return None
     try:
         return Kernels(_compiled(compiler))
