@@ -79,3 +79,17 @@ def test_it_starts_with_equal_weights_and_a_recursion_that_hands_on() -> None:
     assert network.ensemble.tolist() == [1 / 16] * 16
     features = noise(1, 256, 3, 4)
     assert torch.equal(network.recursion(features), features)
+
+
+@pytest.mark.parametrize("kind", [DRCN, ConcatenatingDRCN])
+def test_predictions_are_those_of_every_depth_and_the_output(kind: type[DRCN]) -> None:
+    network = cast("DRCN", filled(kind(width=6, recursions=3)))
+    x = noise(2, 1, 5, 4, dtype=torch.float64)
+    *each, output = network.predictions(x)
+    assert len(each) == 3
+    torch.testing.assert_close(output, network(x))
+    for depth, prediction in enumerate(each):
+        with torch.no_grad():
+            network.ensemble.zero_()
+            network.ensemble[depth] = 1
+        torch.testing.assert_close(network(x), prediction)

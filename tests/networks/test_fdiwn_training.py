@@ -12,6 +12,7 @@ from lightsr.networks.build import create_network
 from lightsr.networks.fdiwn import FDIWN, fdiwn
 from lightsr.networks.fdiwn_training import FDIWNTraining
 from lightsr.networks.gradients import GatedSum, SelfGate, Statistics
+from lightsr.networks.kernels import Kernels, load_kernels
 
 
 def gradients(run: nn.Module, network: nn.Module, x: Tensor, by: Tensor) -> dict[str, Tensor]:
@@ -20,12 +21,23 @@ def gradients(run: nn.Module, network: nn.Module, x: Tensor, by: Tensor) -> dict
     return {name: cast(Tensor, p.grad).clone() for name, p in network.named_parameters()}
 
 
+@pytest.fixture(scope="module")
+def kernels() -> Kernels:
+    loaded = load_kernels()
+    if loaded is None:
+        pytest.skip("no compiler")
+    return loaded
+
+
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize(
     ("name", "scale"), [("fdiwn", 2), ("fdiwn", 4), ("fdiwn-m", 3), ("fdiwn-m", 4)]
 )
-def test_training_form_and_its_gradients_are_equal(name: str, scale: int) -> None:
+def test_training_form_and_its_gradients_are_equal(
+    name: str, scale: int, fused: bool, kernels: Kernels
+) -> None:
     network = cast(FDIWN, perturbed(create_network(name, scale)).double())
-    training = FDIWNTraining(network, torch.float64)
+    training = FDIWNTraining(network, torch.float64, kernels if fused else None)
     x = noise(2, 3, 7, 5, dtype=torch.float64)
     wanted = network(x)
     assert (training(x) - wanted).abs().max() <= 1e-12 * wanted.abs().max()
@@ -35,10 +47,40 @@ def test_training_form_and_its_gradients_are_equal(name: str, scale: int) -> Non
         torch.testing.assert_close(gradient, plain[key], rtol=1e-7, atol=1e-9)
 
 
-def test_one_colour_has_finite_gradients() -> None:
+def test_kernels_are_as_exact_in_float32_as_torch(kernels: Kernels) -> None:
+    network = cast(FDIWN, perturbed(fdiwn(2)))
+    network.start_at_bicubic()
+    network = cast(FDIWN, perturbed(network, seed=1))
+    x = nn.functional.interpolate(noise(2, 3, 5, 5), size=(19, 16), mode="bicubic").clamp(0, 1)
+    by = noise(2, 3, 38, 32, seed=1)
+    exact = copy.deepcopy(network).double()
+    forms: list[tuple[nn.Module, FDIWN, torch.dtype]] = [
+        (FDIWNTraining(exact, torch.float64), exact, torch.float64),
+        (FDIWNTraining(network), network, torch.float32),
+        (FDIWNTraining(network, kernels=kernels), network, torch.float32),
+    ]
+    wanted, torchs, ours = (
+        torch.cat([g.flatten() for g in gradients(form, of, x.to(kind), by.to(kind)).values()])
+        for form, of, kind in forms
+    )
+    assert (ours - wanted).norm() < 4 * (torchs - wanted).norm()
+
+
+def test_what_is_no_number_stays_none(kernels: Kernels) -> None:
+    """Or the guard against it would not see it."""
+    network = fdiwn(2)
+    x = torch.full((1, 3, 8, 8), float("nan"))
+    for compute in (torch.float32, torch.bfloat16):
+        assert FDIWNTraining(network, compute, kernels)(x).isnan().all()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_one_colour_has_finite_gradients(fused: bool, kernels: Kernels) -> None:
     torch.manual_seed(0)
     network = fdiwn(4)
-    FDIWNTraining(network)(torch.full((1, 3, 6, 6), 0.5)).sum().backward()
+    FDIWNTraining(network, kernels=kernels if fused else None)(
+        torch.full((1, 3, 6, 6), 0.5)
+    ).sum().backward()
     assert all(torch.isfinite(cast(Tensor, p.grad)).all() for p in network.parameters())
 
 

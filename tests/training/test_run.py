@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from training.making import folder_of
 
 from lightsr.errors import LightsrError, UserError
 from lightsr.training.module import SuperResolution, started_network
@@ -18,13 +18,7 @@ from lightsr.weights.files import load_tensors
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for index, size in enumerate([(41, 50), (64, 33)]):
-        smooth = Image.fromarray(random.integers(256, size=(6, 7, 3), dtype=np.uint8))
-        smooth.resize((size[1], size[0]), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
-    return folder
+    return folder_of(tmp_path / "pictures", (41, 50), (64, 33))
 
 
 def recipe_for(pictures: Path, **changes: object) -> Recipe:

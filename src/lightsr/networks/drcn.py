@@ -9,6 +9,7 @@ is the predictions' weighted sum (sections 3.1 and 3.2).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -44,23 +45,29 @@ class DRCN(nn.Module):
         Added, that is, when the next is there: ONNX Runtime, which goes back from the output and
         takes the later of two operands first, would else put off all additions to the end.
         """
-        predictions = self.weighted_predictions(x)
-        total, waiting = next(predictions), None
-        for prediction in predictions:
+        weights = self.weights()
+        parts = (weights[depth] * one for depth, one in enumerate(self.each(x)))
+        total, waiting = next(parts), None
+        for part in parts:
             if waiting is not None:
                 total = total + waiting
-            waiting = prediction
+            waiting = part
         return total if waiting is None else total + waiting
 
-    def weighted_predictions(self, x: Tensor) -> Iterator[Tensor]:
-        """Yield the parts of the output, the least deep first."""
+    def predictions(self, x: Tensor) -> list[Tensor]:
+        """Return the prediction of each depth, and at the end the output, their weighted sum."""
+        each = list(self.each(x))
+        output = sum(weight * one for weight, one in zip(self.weights(), each, strict=True))
+        return [*each, cast(Tensor, output)]
+
+    def each(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield the prediction of each depth, the least deep first."""
         features = x
         for conv in self.embedding:
             features = F.relu(conv(features))
-        weights = self.weights()
-        for depth in range(self.recursions):
+        for _ in range(self.recursions):
             features = F.relu(self.recursion(features))
-            yield weights[depth] * self.predict(features, x)
+            yield self.predict(features, x)
 
     def weights(self) -> Tensor:
         """Return the weight of each depth's prediction, [recursions]."""
@@ -94,6 +101,10 @@ class ConcatenatingDRCN(DRCN):
     def forward(self, x: Tensor) -> Tensor:
         """Sharpen a batch of luma / 255."""
         return super().forward(x * 255) / 255
+
+    def predictions(self, x: Tensor) -> list[Tensor]:
+        """Return the prediction of each depth, and at the end the output."""
+        return [prediction / 255 for prediction in super().predictions(x * 255)]
 
     def weights(self) -> Tensor:
         """Return the weight of each depth's prediction, [recursions]; their sum is 1."""

@@ -17,8 +17,9 @@ rounding does to them would add up through 18 blocks.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar, cast
 
 import torch
@@ -35,23 +36,32 @@ from lightsr.networks.fdiwn import (
     CombinationCoefficient,
     ShuffleAttention,
 )
+from lightsr.networks.fused import FusedUnit, Halves, Weighed
 from lightsr.networks.gradients import GatedSum, SelfGate, Statistics
+from lightsr.networks.kernels import Kernels
 from lightsr.networks.layers import WeightNormConv2d, shuffle_order
 
 
 class FDIWNTraining(nn.Module):
     """RGB in [0, 1], [n, 3, h, w] -> [n, 3, scale * h, scale * w], equal to `network`."""
 
-    def __init__(self, network: FDIWN, compute: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        network: FDIWN,
+        compute: torch.dtype = torch.float32,
+        kernels: Kernels | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.compute = compute
+        self.kernels = kernels
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge a batch."""
         network = self.network
         groups = [cast(FSWG, group) for group in network.groups]
-        step = Step(network, self.compute, x.dtype)
+        kind = Step if self.kernels is None else partial(FusedStep, self.kernels)
+        step = kind(network, self.compute, x.dtype)
         x = x.contiguous(memory_format=torch.channels_last) * 255
         shifted = network.subtract_mean(x)
         features = step.group(groups[network.order[0]], network.head(shifted))
@@ -118,16 +128,15 @@ class Step:
         """WDIB."""
         a_distilled, a_remaining = self._halves(self.unit(block.wirw_a1, x))
         a = self.unit(block.wcrw_a, a_remaining)
-        b = torch.addcmul(x, a, self.coefficient(block.coefficient_a1, a))
-        a = torch.addcmul(a, x, self.coefficient(block.coefficient_b1, x))
+        a, b = self.weighed(block.coefficient_b1, x, a), self.weighed(block.coefficient_a1, a, x)
 
         b_distilled, b_remaining = self._halves(self.unit(block.wirw_b1, b))
         b = self.unit(block.wcrw_b, b_remaining)
-        gate_a = torch.sigmoid(self._distilled(block.distilled_a, a_distilled))
-        gate_b = torch.sigmoid(self._distilled(block.distilled_b, b_distilled))
+        gate_a = self._distilled(block.distilled_a, a_distilled)
+        gate_b = self._distilled(block.distilled_b, b_distilled)
         a, b = (
-            torch.addcmul(a, b, self.coefficient(block.coefficient_b2, b)) * gate_a,
-            torch.addcmul(b, a, self.coefficient(block.coefficient_a2, a)) * gate_b,
+            self.weighed(block.coefficient_b2, b, a, gate_a),
+            self.weighed(block.coefficient_a2, a, b, gate_b),
         )
         a, b = self.unit(block.wirw_a2, a), self.unit(block.wirw_b2, b)
         z = torch.cat((a.to(self.compute), b.to(self.compute)), 1)
@@ -150,6 +159,13 @@ class Step:
         )
         return cast(Tensor, summed)
 
+    def weighed(
+        self, module: nn.Module, a: Tensor, x: Tensor, gate: Tensor | None = None
+    ) -> Tensor:
+        """Return (coefficient(a) * a + x) * sigmoid(gate)."""
+        summed = torch.addcmul(x, a, self.coefficient(module, a))
+        return summed if gate is None else summed * torch.sigmoid(gate.to(self.kind))
+
     def coefficient(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return the combination coefficients of `x`: [b, n, h, w] -> [b, n, 1, 1]."""
         values = cast(Tensor, Statistics.apply(x))
@@ -162,13 +178,13 @@ class Step:
         return F.conv2d(x, weight, padding=1, groups=conv.groups).to(self.kind)
 
     def _distilled(self, conv: nn.Module, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.distilled[conv], padding=1).to(self.kind)
+        return F.conv2d(x, self.distilled[conv], padding=1)
 
     def _fuse(self, conv: nn.Conv2d, a: Tensor, b: Tensor) -> Tensor:
         both = torch.cat((a.to(self.compute), b.to(self.compute)), 1)
         return self._convolve(conv, _shuffled(both, 4))
 
-    def _halves(self, x: Tensor) -> list[Tensor]:
+    def _halves(self, x: Tensor) -> Sequence[Tensor]:
         halves = F.leaky_relu(x, LEAKY_SLOPE).to(self.compute).chunk(2, 1)
         return [half.contiguous(memory_format=torch.channels_last) for half in halves]
 
@@ -218,6 +234,43 @@ class Step:
         """[k, outputs, inputs, 3, 3] -> k kernels whose channels come last in memory."""
         laid = weight.to(self.compute).permute(0, 1, 3, 4, 2).contiguous()
         return laid.permute(0, 1, 4, 2, 3).unbind()
+
+
+class FusedStep(Step):
+    """A step on compiled kernels."""
+
+    def __init__(
+        self, kernels: Kernels, network: FDIWN, compute: torch.dtype, kind: torch.dtype
+    ) -> None:
+        super().__init__(network, compute, kind)
+        self.kernels = kernels
+        modules = list(self.coefficients)
+        layers = [
+            [_stack(values) for values in zip(*of_layer, strict=True)]
+            for of_layer in zip(*self.coefficients.values(), strict=True)
+        ]
+        flat = torch.cat([part.flatten(1) for layer in layers for part in layer], 1)
+        self.flat_coefficients = _by_module(modules, flat.unbind())
+
+    def unit(self, module: nn.Module, x: Tensor) -> Tensor:
+        """WIRW or WCRW."""
+        unit = self.units[module]
+        shortcut = unit.shortcut or (None, None)
+        weights = (*unit.expand, *unit.reduce, *unit.last, *shortcut)
+        outer = unit.attention, unit.body_scale, unit.shortcut_scale
+        settings = self.kernels, self.epsilon, self.compute
+        return cast(Tensor, FusedUnit.apply(*settings, x, *weights, *outer))
+
+    def weighed(
+        self, module: nn.Module, a: Tensor, x: Tensor, gate: Tensor | None = None
+    ) -> Tensor:
+        """Return (coefficient(a) * a + x) * sigmoid(gate)."""
+        weights = self.flat_coefficients[module]
+        return cast(Tensor, Weighed.apply(self.kernels, a, x, weights, gate))
+
+    def _halves(self, x: Tensor) -> Sequence[Tensor]:
+        halves = Halves.apply(self.kernels, x, LEAKY_SLOPE, self.compute)
+        return cast("tuple[Tensor, Tensor]", halves)
 
 
 def attention_vectors(

@@ -1,8 +1,9 @@
 """The form in which a network is trained: equal to it, reading its parameters, but faster.
 
 FDIWN has a form of its own (`lightsr.networks.fdiwn_training`) for processors, where every pass
-over a feature map counts. Other networks, and all of them on GPUs, run as they are, in mixed
-precision by autocast, the block that they repeat compiled.
+over a feature map counts, with kernels compiled here; torch.compile makes it slower there. Other
+networks, and all of them on GPUs, run as they are, in mixed precision by autocast, the block that
+they repeat compiled.
 """
 
 # torch's own annotations are partial.
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from lightsr.networks.fdiwn import FDIWN
 from lightsr.networks.fdiwn_training import FDIWNTraining
+from lightsr.networks.kernels import load_kernels
 from lightsr.training.losses import RecipeLoss
 
 Computation = Callable[[Tensor, Tensor, int], Tensor]
@@ -38,13 +40,13 @@ def trained_form(
     compiled: bool | Literal["auto"],
 ) -> Computation:
     """Return what computes the loss, the network's convolutions in the type `compute`."""
+    if isinstance(network, FDIWN) and device.type == "cpu":
+        form = FDIWNTraining(network, compute, load_kernels() if compiled else None)
+        return lambda lr, hr, iteration: loss(form, lr, hr, iteration)
     if compiled == "auto":
         compiled = device.type == "cuda" and find_spec("triton") is not None
     if compiled:
         compile_blocks(network)
-    elif isinstance(network, FDIWN) and device.type == "cpu":
-        form = FDIWNTraining(network, compute)
-        return lambda lr, hr, iteration: loss(form, lr, hr, iteration)
     return mixed_form(network, loss, device, compute)
 
 

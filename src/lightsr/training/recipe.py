@@ -299,7 +299,8 @@ class Recipe(Strict):
     """What convolutions compute in; colours, statistics and sums stay in fp32. "auto": fp32 on
     a CPU, bf16 on a GPU that has it, fp16 on one that has not."""
     compile: Literal["auto"] | bool = "auto"
-    """Whether torch.compile is used, on the block that the network repeats. "auto": on GPUs."""
+    """Whether torch.compile is used, on the block that the network repeats. "auto": on GPUs.
+    On CPUs FDIWN has kernels in C++ instead, compiled if a compiler is there and this not false."""
     tensorboard: bool = True
     """Whether curves and sample pictures are also written for TensorBoard, if it is installed."""
     threads: Positive | None = None
