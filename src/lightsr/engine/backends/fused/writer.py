@@ -194,12 +194,13 @@ class Kernel:
         """Return x in bytes where the mask is -1, 0 (a temporary) where it is 0."""
         return self.builder.mul(self.builder.and_(self.x, mask), I64(4))
 
-    def splat(self, scalar: Value) -> Value:
+    def splat(self, scalar: Value, lanes: int | None = None) -> Value:
         """Return a vector of equal lanes."""
-        vector = ir.VectorType(scalar.type, self.machine.lanes)
-        one = self.builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, I32(0))
-        zeros = ir.Constant(self.writer.words, [0] * self.machine.lanes)
-        return self.builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+        lanes = lanes or self.machine.lanes
+        undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+        one = self.builder.insert_element(undefined, scalar, I32(0))
+        zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
+        return self.builder.shuffle_vector(one, undefined, zeros)
 
     def constant(self, value: float) -> Value:
         """Return a vector of one number."""
