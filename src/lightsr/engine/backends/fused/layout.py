@@ -1,7 +1,7 @@
 """The tables that a program runs by, before addresses are known.
 
-What a picture's size and a
-thread change in them are a few bases and strides, so that a `Frame` needs no more than a sum.
+What a picture's size and a thread change in them are a few bases and strides, so that making a
+`Frame` takes milliseconds.
 """
 
 from __future__ import annotations
