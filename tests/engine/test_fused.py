@@ -40,8 +40,8 @@ FAST = (
     ("carn-m", 3),
     ("lapsrn", 4),
 )
-UNSUPPORTED = {("e-rfdn", scale) for scale in (2, 3, 4)} | {("lapsrn", 3), ("lapsrn", 8)}
-"""They resize, pool or cut in ways that are left to ONNX Runtime."""
+UNSUPPORTED = {("e-rfdn", scale) for scale in (2, 3, 4)} | {("lapsrn", 3)}
+"""They pool, or shrink, in ways that are left to ONNX Runtime."""
 
 Network = Callable[[str, int], Path]
 
