@@ -36,8 +36,9 @@ def main() -> None:
         return
     from lightsr.networks.registry import list_networks, network_spec
 
+    trained = [name for name in list_networks() if network_spec(name).trained]
     for backend in arguments.backend or ("onnxruntime", "torch"):
-        for network in arguments.network or list_networks():
+        for network in arguments.network or trained:
             for scale in arguments.scale or network_spec(network).scales:
                 constant, per_pixel = measure(backend, network, scale)
                 print(f'    ("{backend}", "{network}", {scale}): ', end="")

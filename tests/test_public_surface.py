@@ -16,6 +16,7 @@ NAMES = {
     "PictureError",
     "Upscaler",
     "UserError",
+    "VideoError",
     "WeightsError",
     "__version__",
     "create_network",
@@ -72,7 +73,12 @@ def test_parameters_of_load_network() -> None:
 
 def test_errors_derive_from_each_other() -> None:
     assert issubclass(lightsr.UserError, lightsr.LightsrError)
-    for error in (lightsr.PictureError, lightsr.WeightsError, lightsr.BackendError):
+    for error in (
+        lightsr.PictureError,
+        lightsr.VideoError,
+        lightsr.WeightsError,
+        lightsr.BackendError,
+    ):
         assert issubclass(error, lightsr.UserError)
 
 

@@ -10,7 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lightsr._version import __version__
-from lightsr.errors import BackendError, LightsrError, PictureError, UserError, WeightsError
+from lightsr.errors import (
+    BackendError,
+    LightsrError,
+    PictureError,
+    UserError,
+    VideoError,
+    WeightsError,
+)
 
 if TYPE_CHECKING:
     from lightsr.engine.once import upscale
@@ -24,6 +31,7 @@ __all__ = [
     "PictureError",
     "Upscaler",
     "UserError",
+    "VideoError",
     "WeightsError",
     "__version__",
     "create_network",

@@ -23,6 +23,14 @@ class PictureError(UserError):
     """A picture that cannot be read or written; the message names the file and the reason."""
 
 
+class VideoError(UserError):
+    """A video that cannot be read or written; the message names the file and the reason."""
+
+
+class TooLargeError(PictureError):
+    """A picture with more pixels than was allowed."""
+
+
 class WeightsError(UserError):
     """Weights that cannot be found, read, or fitted to the network that was asked for."""
 

@@ -136,7 +136,12 @@ def _compare(entry: Shipped, longest: int) -> None:
 @pytest.mark.parametrize("backend", ["onnxruntime", "torch"])
 @pytest.mark.parametrize(
     ("network", "scale"),
-    [(n, s) for n in list_networks() for s in network_spec(n).scales],
+    [
+        (name, scale)
+        for name in list_networks()
+        if network_spec(name).trained
+        for scale in network_spec(name).scales
+    ],
 )
 def test_memory_models_hold(backend: str, network: str, scale: int, tmp_path: Path) -> None:
     """At a size that was not measured, the peak is below the model's.
@@ -145,8 +150,10 @@ def test_memory_models_hold(backend: str, network: str, scale: int, tmp_path: Pa
     """
     benchmark = runpy.run_path(str(ROOT / "benchmarks" / "memory.py"))
     weights = benchmark["random_weights"](tmp_path, backend, network, scale)
-    peak = benchmark["peak_in_new_process"](backend, network, scale, weights, 160, 256)
-    foretold = footprint(backend, network, scale).bytes(1, 160, 256)
+    # DRCN takes a hundred times as long as the others.
+    height, width = (64, 80) if network == "drcn" else (160, 256)
+    peak = benchmark["peak_in_new_process"](backend, network, scale, weights, height, width)
+    foretold = footprint(backend, network, scale).bytes(1, height, width)
     assert peak <= foretold
     if (backend, network, scale) in MEASURED:
         assert peak >= 0.6 * foretold

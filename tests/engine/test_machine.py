@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from lightsr.engine.machine import (
     available_memory,
     format_memory,
     parse_memory,
+    peak_memory,
+    processor_name,
     used_memory,
 )
 from lightsr.errors import UserError
@@ -93,3 +96,30 @@ def test_no_amount_of_memory(text: str) -> None:
 def test_memory_in_words() -> None:
     assert format_memory(380 * 2**20) == "380 MB"
     assert format_memory(2 * 2**30) == "2.0 GB"
+
+
+def test_peak_memory_is_the_systems_high_water_mark(tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "status").write_text("Name:\tx\nVmHWM:\t  2048 kB\nVmRSS:\t 1024 kB\n")
+    assert peak_memory(tmp_path) == 2048 * 1024
+    if sys.platform == "linux":
+        block = bytearray(b"x") * (64 << 20)
+        held = used_memory()
+        del block
+        peak = peak_memory()
+        assert peak is not None
+        assert peak > held - (4 << 20)  # the kernel counts in batches
+        assert peak_memory(tmp_path / "none") is None
+
+
+def test_the_processor_has_a_name(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name\t: Some Chip 9000  \n")
+    assert processor_name(tmp_path) == "Some Chip 9000"
+    assert processor_name(tmp_path / "none")
+
+
+def test_fewer_threads_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = available_cores(tmp_path, tmp_path)
+    for asked, got in (("1", 1), ("0", 1), ("100000", everything), ("many", everything)):
+        monkeypatch.setenv("LIGHTSR_THREADS", asked)
+        assert available_cores(tmp_path, tmp_path) == got

@@ -43,7 +43,7 @@ def protocol(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return say
 
 
-@pytest.mark.parametrize("rule", ["luma", "unrounded", "chopped"])
+@pytest.mark.parametrize("rule", ["luma", "luma, replicated", "unrounded", "chopped"])
 def test_own_is_what_the_paper_did(
     rule: str, protocol: Callable[[str], None], data: Path, graph: Graph
 ) -> None:
@@ -133,7 +133,7 @@ def test_pictures_of_luma_can_be_saved(
 
 
 def test_every_network_has_a_protocol_that_is_known() -> None:
-    known = {"common", "luma", "unrounded", "chopped"}
+    known = {"common", "luma", "luma, replicated", "unrounded", "chopped"}
     assert {network_spec(name).protocol for name in list_networks()} <= known
 
 

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import onnxruntime
 import torch
-from networks.tester import NetworkTester, noise
+from networks.local import WithinRadiusTester
+from networks.tester import noise
 
 from lightsr.evaluation.complexity import printed_count
-from lightsr.export.onnx import export_onnx
 from lightsr.images.color import rgb_to_luma, rgb_to_ycbcr
 from lightsr.images.resize import imresize
 from lightsr.networks.registry import network_spec
 
 
-class LumaTester(NetworkTester):
+class LumaTester(WithinRadiusTester):
     """Inherit in place of `NetworkTester`."""
-
-    def test_graph_equals_the_network(self, scale: int, tmp_path: Path) -> None:
-        network, path = self.build(scale), tmp_path / "network.onnx"
-        export_onnx(network, path, name=self.name, scale=scale)
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        for size in ((1, 3, 1, 1), (3, 3, 7, 20), (1, 3, 19, 8)):
-            lr = noise(*size)
-            with torch.no_grad():
-                wanted = network(lr).numpy()
-            sr = np.asarray(session.run(["sr"], {"lr": lr.numpy()})[0])
-            np.testing.assert_allclose(sr, wanted, atol=1e-4 * np.abs(wanted).max())
-
-    def test_outputs_depend_on_what_lies_within_the_radius(self, scale: int) -> None:
-        """The other way round: a pixel that changes, changes nothing outside of the radius."""
-        radius = network_spec(self.name).receptive_radius
-        assert radius is not None
-        network = self.build(scale, torch.float64)
-        middle = radius + 2
-        x = noise(1, 3, 2 * middle + 1, 5, dtype=torch.float64)
-        for lr in (x, x.transpose(2, 3)):
-            other = lr.clone()
-            other[:, :, lr.shape[2] // 2, lr.shape[3] // 2] += 1
-            with torch.no_grad():
-                changed = (network(lr) - network(other)).abs().amax((0, 1)).numpy()
-            along = changed.max(0 if lr.shape[3] > lr.shape[2] else 1)
-            touched = np.flatnonzero(along) // scale
-            assert touched.min() >= middle - radius
-            assert touched.max() <= middle + radius
 
     def test_published_counts(self, scale: int) -> None:
         spec = network_spec(self.name)

@@ -20,10 +20,13 @@ from lightsr.weights.create import create_network as create_with_weights
 
 class TestFDIWN(NetworkTester):
     name: ClassVar[str] = "fdiwn"
+    slow: ClassVar[tuple[str, ...]] = ("test_torch_export_is_equal", "test_onnx_graph_is_equal")
+    graph_tolerance: ClassVar[float] = 1e-3
 
 
 class TestFDIWNM(NetworkTester):
     name: ClassVar[str] = "fdiwn-m"
+    slow: ClassVar[tuple[str, ...]] = ("test_torch_export_is_equal",)
 
 
 @pytest.mark.parametrize(

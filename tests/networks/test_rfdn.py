@@ -24,6 +24,7 @@ from lightsr.weights.official_rfdn import official_name
 
 class TestRFDN(NetworkTester):
     name: ClassVar[str] = "rfdn"
+    slow: ClassVar[tuple[str, ...]] = ("test_torch_export_is_equal",)
 
 
 class TestERFDN(NetworkTester):

@@ -7,11 +7,14 @@ import functools
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 
 from lightsr.evaluation.counting import count
+from lightsr.export.onnx import export_onnx
 from lightsr.networks.build import create_network
 from lightsr.networks.registry import network_spec
 
@@ -40,14 +43,26 @@ class NetworkTester:
     """Inherit, set `name`, and add what only this network does."""
 
     name: ClassVar[str]
+    slow: ClassVar[tuple[str, ...]] = ()
+    """Tests that take more than a few seconds for this network."""
+    graph_tolerance: ClassVar[float] = 2e-4
+    """What single precision may cost, relative to the range, with weights at random."""
 
     def build(self, scale: int, dtype: torch.dtype = torch.float32) -> nn.Module:
         """Return the network, perturbed; the same object each time, so leave it as it is."""
         return _built(self.name, scale, dtype)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        if "scale" in metafunc.fixturenames:
-            metafunc.parametrize("scale", network_spec(self.name).scales)
+        if "scale" not in metafunc.fixturenames:
+            return
+        test, scales = metafunc.function.__name__, network_spec(self.name).scales
+        # torch.export takes long, and does the same at all scales.
+        quick = scales[:1] if test == "test_torch_export_is_equal" else scales
+        quick = () if test in self.slow else quick
+        metafunc.parametrize(
+            "scale",
+            [s if s in quick else pytest.param(s, marks=pytest.mark.slow) for s in scales],
+        )
 
     @pytest.mark.parametrize("size", [(1, 1), (1, 5), (7, 3), (12, 9)])
     def test_any_size_is_enlarged(self, size: tuple[int, int], scale: int) -> None:
@@ -75,9 +90,12 @@ class NetworkTester:
     def test_gradients_are_finite(self, flat: bool, scale: int) -> None:
         network = copy.deepcopy(self.build(scale, torch.float64))
         x = noise(2, 3, 6, 5, dtype=torch.float64)
-        network(torch.full_like(x, 0.5) if flat else x).sum().backward()
+        x = (torch.full_like(x, 0.5) if flat else x).requires_grad_()
+        network(x).sum().backward()
+        assert x.grad is not None
+        assert torch.isfinite(x.grad).all()
         trained = [p for p in network.parameters() if p.requires_grad]
-        assert trained
+        assert bool(trained) == network_spec(self.name).trained
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in trained)
 
     def test_state_survives_saving(self, scale: int, tmp_path: Path) -> None:
@@ -97,6 +115,34 @@ class NetworkTester:
         assert (got - wanted).abs().max() <= 1e-9 * wanted.abs().max()
         after = network.state_dict()
         assert all(torch.equal(before[key], after[key]) for key in before), "deploy() changed it"
+
+    def test_deploy_form_is_equal_in_single_precision(self, scale: int) -> None:
+        network, x = self.build(scale), noise(1, 3, 11, 8)
+        with torch.no_grad():
+            wanted, got = network(x), cast("Any", network).deploy()(x)
+        assert (got - wanted).abs().max() <= 1e-4 * wanted.abs().max()
+
+    def test_onnx_graph_is_equal(self, scale: int, tmp_path: Path) -> None:
+        network, path = self.build(scale), tmp_path / "network.onnx"
+        export_onnx(network, path, name=self.name, scale=scale)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        for size in ((1, 3, 1, 1), (3, 3, 7, 20), (1, 3, 15, 16), (1, 3, 33, 18)):
+            lr = noise(*size)
+            with torch.no_grad():
+                wanted = network(lr).numpy()
+            sr = np.asarray(session.run(["sr"], {"lr": lr.numpy()})[0])
+            np.testing.assert_allclose(sr, wanted, atol=self.graph_tolerance * np.abs(wanted).max())
+
+    def test_torch_export_is_equal(self, scale: int) -> None:
+        """Exported with all sizes free, and run at one that it was not exported with."""
+        deployed = cast("Any", self.build(scale)).deploy()
+        # No smaller, since torch settles for a size of 1, which pooling would leave.
+        sizes = {axis: torch.export.Dim(name, min=24) for axis, name in ((2, "h"), (3, "w"))}
+        free = {0: torch.export.Dim("n"), **sizes}
+        program = torch.export.export(deployed, (noise(2, 3, 27, 30),), dynamic_shapes=(free,))
+        x = noise(3, 3, 34, 25)
+        with torch.no_grad():
+            torch.testing.assert_close(program.module()(x), deployed(x))
 
     def test_cost_is_as_registered(self, scale: int) -> None:
         spec, network = network_spec(self.name), self.build(scale)

@@ -50,6 +50,8 @@ def _print(counted: Complexity) -> None:
     published = spec.published[scale]
     parameters, multi_adds = counted.published_accounting
     typer.echo(f"{spec.title} x{scale}: {spec.paper}")
+    if spec.reconstruction is not None:
+        typer.echo(f"This is {spec.reconstruction}.")
     typer.echo(
         f"Multi-adds for an output of {width}x{height}, counted on {lr_width}x{lr_height} LR pixels"
     )

@@ -12,7 +12,9 @@ def convert(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            metavar="CHECKPOINT", help="A published file of weights: .pt, .pth, .safetensors, .mat."
+            metavar="CHECKPOINT",
+            help="A published file of weights: .pt, .pth, .safetensors, .mat, .caffemodel, or a "
+            "TensorFlow checkpoint (any of its files, or what their names begin with).",
         ),
     ],
     output: Annotated[

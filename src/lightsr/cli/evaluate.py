@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lightsr.cli.progress import Reporter, reporter
+from lightsr.cli.progress import Reporter, before_the_first, reporter
 from lightsr.errors import UserError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def evaluate(
     if json_file is not None and json_file.is_dir():
         raise UserError(f"{json_file} is a folder; --json takes the name of a file")
     _require_apart(save_images, data, lr_dir)
-    with ExitStack() as stack:
+    with before_the_first(quiet=False), ExitStack() as stack:
         measured = measure(
             model,
             scale,
@@ -158,11 +158,12 @@ def _protocol(how: dict[str, Any]) -> str:
 
 def _print(measured: Evaluation) -> None:
     from lightsr.cli.tables import print_table
+    from lightsr.networks.registry import network_spec
 
     held = f" ({measured.weights})" if measured.weights is not None else ""
     how = measured.protocol
     sys.stdout.write(
-        f"{measured.model} x{measured.scale}{held} on {measured.dataset}: "
+        f"{network_spec(measured.model).label} x{measured.scale}{held} on {measured.dataset}: "
         f"{_protocol(how)}, LR {how['lr']}, border {how['border']}, forward {how['forward']}\n"
     )
     seconds = sum(image.seconds for image in measured.images) / len(measured.images)

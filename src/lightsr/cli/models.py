@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from lightsr.evaluation.models import Model
 
 
 def models(
@@ -30,8 +33,8 @@ def models(
         ("model", "weights (Set5 dB)", "scale", "parameters", "multi-adds", "as published"),
         [
             (
-                entry.cost.spec.name,
-                ", ".join(f"{w.tag} ({w.psnr['Set5'][0]:.2f})" for w in entry.weights) or "-",
+                entry.cost.spec.label,
+                _weights(entry),
                 f"x{entry.cost.scale}",
                 f"{entry.cost.parameters:,}",
                 giga(entry.cost.multi_adds),
@@ -46,3 +49,9 @@ def models(
 
     backends = [f"{name} ({', '.join(kinds)})" for name, kinds in at_hand().items()]
     typer.echo(f"\nBackends here: {', '.join(backends)}")
+
+
+def _weights(entry: Model) -> str:
+    if not entry.cost.spec.trained:
+        return "needs none"
+    return ", ".join(f"{w.tag} ({w.psnr['Set5'][0]:.2f})" for w in entry.weights) or "-"

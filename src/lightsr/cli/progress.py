@@ -6,7 +6,8 @@ import logging
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,9 @@ class Reporter(ABC):
 
     def tiles(self, done: int, count: int) -> None:  # noqa: B027
         """Say that `done` of a picture's tiles are through."""
+
+    def frames(self, done: int, count: int | None, rate: float) -> None:  # noqa: B027
+        """Say that `done` frames of a video are through, at `rate` frames a second."""
 
     def finish(self, text: str | None) -> None:
         """Say that a picture is through, with a line about it unless it failed."""
@@ -69,16 +73,22 @@ class Lines(Reporter):
             self._said = monotonic()
             self.note(f"{self._name}: {done} of {count} tiles")
 
+    def frames(self, done: int, count: int | None, rate: float) -> None:
+        """Say so, with the time left, when nothing was said for a while."""
+        if monotonic() - self._said > _PATIENCE:
+            self._said = monotonic()
+            self.note(f"{self._name}: {_frames_in_words(done, count, rate)}")
+
 
 class Bars(Reporter):
     """Shows a bar for the pictures and one for the tiles of a picture, with the time left."""
 
-    def __init__(self, pictures: int, bars: Progress) -> None:
+    def __init__(self, pictures: int, bars: Progress, what: str) -> None:
         super().__init__(pictures)
         self._bars = bars
         self._all: TaskID | None = None
         if pictures > 1:
-            self._all = bars.add_task("pictures", total=pictures)
+            self._all = bars.add_task(what, total=pictures)
         self._picture: TaskID | None = None
 
     def note(self, text: str) -> None:
@@ -87,12 +97,24 @@ class Bars(Reporter):
 
     def begin(self, name: str) -> None:
         """Put up a bar for the next picture."""
-        self._picture = self._bars.add_task(_shortened(name), total=None)
+        self._short = _shortened(name)
+        self._picture = self._bars.add_task(self._short, total=None)
 
     def tiles(self, done: int, count: int) -> None:
         """Move the picture's bar."""
         if self._picture is not None:
             self._bars.update(self._picture, completed=done, total=count)
+
+    def frames(self, done: int, count: int | None, rate: float) -> None:
+        """Move the video's bar."""
+        if self._picture is not None:
+            total = None if count is None else max(done, count)
+            self._bars.update(
+                self._picture,
+                completed=done,
+                total=total,
+                description=f"{self._short} {_rate_in_words(rate)}",
+            )
 
     def finish(self, text: str | None) -> None:
         """Take the picture's bar down and move the one of all pictures."""
@@ -105,8 +127,11 @@ class Bars(Reporter):
 
 
 @contextmanager
-def reporter(pictures: int, *, quiet: bool) -> Generator[Reporter]:
-    """Give the reporter that fits standard error; what the package logs goes through it."""
+def reporter(pictures: int, *, quiet: bool, what: str = "pictures") -> Generator[Reporter]:
+    """Give the reporter that fits standard error; what the package logs goes through it.
+
+    `what` says what there is to be done that many of.
+    """
     if quiet:
         with _hearing(Silent(pictures)) as silent:
             yield silent
@@ -125,22 +150,25 @@ def reporter(pictures: int, *, quiet: bool) -> Generator[Reporter]:
             console=Console(stderr=True),
             transient=True,
         )
-        with bars, _hearing(Bars(pictures, bars)) as shown:
+        with bars, _hearing(Bars(pictures, bars, what)) as shown:
             yield shown
+
+
+def before_the_first(*, quiet: bool) -> AbstractContextManager[Reporter]:
+    """Report what the package logs before it is known how many pictures there are."""
+    return _hearing(Silent(0) if quiet else Lines(0))
 
 
 @contextmanager
 def _hearing(to: Reporter) -> Generator[Reporter]:
     """Send the package's log records to a reporter for a while."""
     log = logging.getLogger("lightsr")
-    handler = _Handler(to)
-    log.addHandler(handler)
-    propagated, log.propagate = log.propagate, False
+    before = log.handlers, log.propagate
+    log.handlers, log.propagate = [_Handler(to)], False
     try:
         yield to
     finally:
-        log.removeHandler(handler)
-        log.propagate = propagated
+        log.handlers, log.propagate = before
 
 
 class _Handler(logging.Handler):
@@ -150,6 +178,21 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._to.note(f"lightsr: {record.getMessage()}")
+
+
+def _frames_in_words(done: int, count: int | None, rate: float) -> str:
+    words = f"{done} frames" if count is None else f"{done} of {max(done, count)} frames"
+    if not rate:
+        return words
+    words += f", {_rate_in_words(rate)}"
+    if count is None:
+        return words
+    left = timedelta(seconds=round(max(0, count - done) / rate))
+    return f"{words}, {left} left"
+
+
+def _rate_in_words(rate: float) -> str:
+    return f"{rate:.3g} fps" if rate else ""
 
 
 def _shortened(name: str, longest: int = 40) -> str:

@@ -15,7 +15,7 @@ from lightsr.errors import LightsrError, UserError
 
 FAILURE = 1
 MISTAKE = 2
-_BY_SIGNAL = 128
+BY_SIGNAL = 128
 """Added to a signal's number, this is the status of a command that the signal ended."""
 _SIGPIPE = 13  # Windows has no name for it.
 
@@ -40,13 +40,13 @@ def run_guarded(find_call: Callable[[], Callable[[], int | None] | int | None]) 
         return FAILURE
     except KeyboardInterrupt:
         say("stopped; nothing half-written was left behind")
-        return _BY_SIGNAL + signal.SIGINT
+        return BY_SIGNAL + signal.SIGINT
     except _Terminated:
         say("told to stop; nothing half-written was left behind")
-        return _BY_SIGNAL + signal.SIGTERM
+        return BY_SIGNAL + signal.SIGTERM
     except BrokenPipeError:
         _forget_output()
-        return _BY_SIGNAL + _SIGPIPE
+        return BY_SIGNAL + _SIGPIPE
     except MemoryError as error:
         say(f"not enough memory: {error}" if str(error) else "not enough memory")
         return FAILURE

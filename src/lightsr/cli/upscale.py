@@ -1,4 +1,4 @@
-"""`lightsr upscale`: enlarge files, folders of them, or what comes through a pipe."""
+"""`lightsr upscale`: enlarge pictures and videos, folders of them, or what comes through a pipe."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightsr.cli.progress import Reporter, reporter
+from lightsr.cli.progress import Reporter, before_the_first, reporter
 from lightsr.cli.reporting import FAILURE, print_line, say
 from lightsr.errors import LightsrError, UserError
 from lightsr.networks.registry import known_scales
 
 if TYPE_CHECKING:
     from lightsr.engine.fit import Fit
-    from lightsr.engine.jobs import Job
+    from lightsr.engine.jobs import Job, Jobs
     from lightsr.engine.run import Done, WriteSettings
     from lightsr.engine.upscaler import Tile
+    from lightsr.engine.video.run import VideoDone
 
 
 def upscale(
@@ -24,7 +25,8 @@ def upscale(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Pictures: files, folders with all below them, globs, or - for standard input.",
+            help="Pictures and videos: files, folders with all below them, globs, or - for a "
+            "picture from standard input.",
         ),
     ],
     output: Annotated[
@@ -95,57 +97,83 @@ def upscale(
     ] = False,
     format: Annotated[
         str | None,
-        typer.Option(metavar="png|jpg|webp|tiff|avif", help="Format to write; the input's own."),
+        typer.Option(
+            metavar="png|jpg|mp4|mkv|...",
+            help="Format to write: png, jpg, webp, tiff, avif; mp4, m4v, mov, mkv, webm, avi. The "
+            "input's own if left out.",
+        ),
     ] = None,
     quality: Annotated[
         int | None, typer.Option(metavar="1..100", help="Quality of JPEG, WebP and AVIF.")
+    ] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Codec of videos: h264, hevc, av1, vp9, ffv1, prores, mpeg4, or an encoder of "
+            "FFmpeg's.",
+        ),
+    ] = None,
+    crf: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Constant rate factor of videos: lower is better."),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The video encoder's preset, like slow or fast."),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> int:
-    """Enlarge pictures.
+    """Enlarge pictures and videos.
 
-    Everything else about a picture stays: bit depth, grey, alpha, colour profile, metadata. A
-    folder run that was interrupted goes on where it was, since results appear whole.
+    Everything else about a picture stays: bit depth, grey, alpha, colour profile, metadata; about
+    a video its times, sound, subtitles, chapters, colours. A run that was interrupted goes on
+    where it was, since results appear whole.
     """
     from lightsr.engine.fit import Fit
     from lightsr.engine.jobs import plan_jobs
     from lightsr.engine.run import WriteSettings
+    from lightsr.engine.video.encoding import VideoSettings
+    from lightsr.engine.video.library import HINT
 
     _require_no_terminal(inputs, output)
-    fit = Fit(
-        scale,
-        width,
-        height,
-        {
-            "model": model,
-            "weights": weights,
-            "backend": backend,
-            "device": device,
-            "precision": precision,
-            "tile": _tile(tile),
-            "ensemble": ensemble,
-            "memory": memory,
-        },
-    )
+    with before_the_first(quiet=quiet):
+        fit = Fit(
+            scale,
+            width,
+            height,
+            {
+                "model": model,
+                "weights": weights,
+                "backend": backend,
+                "device": device,
+                "precision": precision,
+                "tile": _tile(tile),
+                "ensemble": ensemble,
+                "memory": memory,
+            },
+        )
     suffix = _suffix(fit.scale, width, height)
-    settings = WriteSettings(format, quality, overwrite)
+    settings = WriteSettings(format, quality, overwrite, VideoSettings(codec, crf, preset))
     jobs = plan_jobs(inputs, output, suffix=suffix, format=format, overwrite=overwrite)
     failures: list[str] = []
     try:
         with reporter(len(jobs.todo), quiet=quiet) as to:
             if jobs.done:
                 to.note(
-                    f"{jobs.done} of {jobs.done + len(jobs.todo)} pictures have their output "
+                    f"{jobs.done} of {jobs.done + len(jobs.todo)} {_kinds(jobs)} have their output "
                     f"already; --overwrite makes them anew"
                 )
+            if jobs.left_out:
+                to.note(f"{jobs.left_out} videos are left out; for them: {HINT}")
             for job in jobs.todo:
                 _do(job, fit, to, failures if not jobs.single else None, settings)
     finally:
         if failures:
-            say(f"{len(failures)} of {len(jobs.todo)} pictures failed:")
+            say(f"{len(failures)} of {len(jobs.todo)} {_kinds(jobs)} failed:")
         for failure in failures:
             print_line(f"  {failure}")
     return FAILURE if failures else 0
@@ -160,7 +188,7 @@ def _do(
     to.begin(job.name)
     text = None
     try:
-        text = _about(job, run_job(job, fit, settings, progress=to.tiles))
+        text = _about(job, run_job(job, fit, settings, to.tiles, to.frames))
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -175,7 +203,25 @@ def _do(
 def _about(job: Job, done: Done) -> str:
     (high, wide), (higher, wider) = done.before, done.after
     target = "standard output" if job.target is None else job.target
-    return f"{job.name} -> {target} ({wide}x{high} -> {wider}x{higher}, {done.seconds:.1f} s)"
+    sizes = f"{wide}x{high} -> {wider}x{higher}"
+    frames = "" if done.video is None else f"{_about_frames(done.video)}, "
+    return f"{job.name} -> {target} ({sizes}, {frames}{done.seconds:.1f} s)"
+
+
+def _about_frames(done: VideoDone) -> str:
+    text = f"{done.frames} frames"
+    if done.repeated:
+        text += f", {done.repeated} of them repeated"
+    if done.kept:
+        text += f", {done.kept} from a run before"
+    return text
+
+
+def _kinds(jobs: Jobs) -> str:
+    videos = sum(job.is_video for job in jobs.todo)
+    if not videos:
+        return "pictures"
+    return "videos" if videos == len(jobs.todo) else "pictures and videos"
 
 
 def _suffix(scale: int | None, width: int | None, height: int | None) -> str:

@@ -56,6 +56,11 @@ class Fit:
             self._upscalers[only.scale] = only
 
     @property
+    def options(self) -> Options:
+        """What the upscalers are made with; their scale comes to it."""
+        return self._options
+
+    @property
     def scale(self) -> int | None:
         """The scale of every picture; None where a width or height decides."""
         return None if self._width or self._height else self._scales[0]
@@ -65,8 +70,11 @@ class Fit:
 
         Raises `UserError` where the picture would become smaller.
         """
-        have = (picture.height, picture.width)
-        size = wanted_size(have, self._width, self._height, picture.source)
+        return self.for_size((picture.height, picture.width), picture.source)
+
+    def for_size(self, have: Size, source: str) -> tuple[Upscaler, Size | None]:
+        """Do what `for_picture` does for a picture, or frames, of a size, named `source`."""
+        size = wanted_size(have, self._width, self._height, source)
         scale = self._scales[0] if size is None else covering_scale(have, size, self._scales)
         with self._lock:
             if scale not in self._upscalers:

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightsr.errors import PictureError, UserError
+from lightsr.engine.video.containers import (
+    CONTAINERS,
+    SEARCHED_EXTENSIONS,
+    container_for,
+    is_video,
+)
+from lightsr.engine.video.library import HINT, has_av
+from lightsr.errors import PictureError, UserError, VideoError
 from lightsr.images.files import picture_files
 from lightsr.images.formats import FORMATS, output_format
 
@@ -19,10 +26,14 @@ _LONGEST_NAME = 255
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One picture to enlarge. `source` None is standard input, `target` None standard output."""
+    """One picture or video to enlarge.
+
+    `source` None is standard input, `target` None standard output; neither is a video.
+    """
 
     source: Path | None
     target: Path | None
+    is_video: bool = False
 
     @property
     def name(self) -> str:
@@ -36,9 +47,11 @@ class Jobs:
 
     todo: list[Job]
     done: int
-    """Pictures whose output is there already, from a run before."""
+    """Inputs whose output is there already, from a run before."""
     single: bool
-    """One picture was asked for, and not a folder that happens to hold one."""
+    """One file was asked for, and not a folder that happens to hold one."""
+    left_out: int = 0
+    """Videos that folders and patterns hold, where videos cannot be read."""
 
 
 def plan_jobs(
@@ -50,7 +63,8 @@ def plan_jobs(
     file (a folder where it is one, or ends in a slash), a folder for anything else, "-" standard
     output, None beside each input: `<stem><suffix>.<ext>` for files, the folder
     `<folder><suffix>` for folders. Inside folders the structure is mirrored. An existing output
-    counts as done, since outputs appear whole, unless `overwrite`.
+    counts as done, since outputs appear whole, unless `overwrite`. `format` is one of pictures or
+    one of videos; the others keep theirs.
 
     Raises `UserError` and its kinds for inputs that are not there, a format that cannot be
     written, an existing output of a single job, two results of the same name, a result in the
@@ -58,21 +72,24 @@ def plan_jobs(
     """
     if "" in inputs or output == "":
         raise UserError("an input or output has an empty name")
-    if format is not None:
+    if format is not None and format not in CONTAINERS:
         output_format(None, format, "png")
     if PIPE in inputs:
         return _plan_pipe(inputs, output, format, overwrite=overwrite)
-    found = _find(inputs, output)
+    found, left_out = _without_unreadable(_find(inputs, output))
+    _require_some_of_format(found, format)
     single = len(inputs) == 1 and len(found) == 1 and found[0].folder is None
     if output == PIPE:
         if not single:
             raise UserError("standard output holds one picture; give a folder with -o")
+        if found[0].is_video:
+            raise VideoError(f"{found[0].path} is a video; name a file for it with -o")
         return Jobs([Job(found[0].path, None)], 0, single=True)
     if output is None:
-        jobs = [Job(one.path, _beside(one, suffix, format)) for one in found]
+        jobs = [Job(one.path, _beside(one, suffix, format), one.is_video) for one in found]
     elif single and not _is_folder(output):
-        _require_agreement(Path(output), format)
-        jobs = [Job(found[0].path, Path(output))]
+        _require_agreement(Path(output), format, video=found[0].is_video)
+        jobs = [Job(found[0].path, Path(output), found[0].is_video)]
     else:
         jobs = _into(Path(output), found, format)
     _refuse_clashes(jobs)
@@ -81,16 +98,17 @@ def plan_jobs(
         raise _existing(jobs[0].target)
     for folder in {job.target.parent for job in todo if job.target is not None}:
         _require_writable(folder)
-    return Jobs(todo, len(jobs) - len(todo), single)
+    return Jobs(todo, len(jobs) - len(todo), single, left_out)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A picture file, the input it was found by, and its path inside of that."""
+    """A picture or video, the input it was found by, and its path inside of that."""
 
     input: str
     path: Path
     inner: Path
+    is_video: bool
 
     @property
     def folder(self) -> Path | None:
@@ -103,6 +121,10 @@ class _Found:
 
     def inner_as(self, format: str | None) -> Path:
         """Return the inner path with the extension of what will be written."""
+        if self.is_video:
+            named = format if format in CONTAINERS else None
+            return self.inner.with_suffix(f".{container_for(None, named, self.path).name}")
+        format = None if format in CONTAINERS else format
         wanted = output_format(None, format, self.format)
         if self.inner.suffix.lower() in wanted.extensions:
             return self.inner
@@ -119,9 +141,27 @@ def _find(inputs: Sequence[str], output: str | None) -> list[_Found]:
                 raise PictureError(f"{output} is the input folder itself; choose another -o")
     found: dict[str, _Found] = {}
     for given in inputs:
-        for path, inner in picture_files([given], exclude=exclude):
-            found.setdefault(_key(path), _Found(given, path, inner))
+        for path, inner in picture_files([given], exclude=exclude, also=SEARCHED_EXTENSIONS):
+            found.setdefault(_key(path), _Found(given, path, inner, is_video(path)))
     return list(found.values())
+
+
+def _without_unreadable(found: list[_Found]) -> tuple[list[_Found], int]:
+    """Leave out videos that were not named themselves where PyAV is missing, and count them."""
+    if has_av():
+        return found, 0
+    kept = [one for one in found if not one.is_video or Path(one.input) == one.path]
+    if not kept:
+        raise VideoError(f"{found[0].input} holds videos only, which need PyAV: {HINT}")
+    return kept, len(found) - len(kept)
+
+
+def _require_some_of_format(found: list[_Found], format: str | None) -> None:
+    """Raise for a format of videos where there are only pictures, or the other way round."""
+    if format in CONTAINERS and not any(one.is_video for one in found):
+        output_format(None, format, "png")
+    elif format is not None and all(one.is_video for one in found):
+        container_for(None, format)
 
 
 def _plan_pipe(
@@ -146,8 +186,13 @@ def _is_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or Path(output).is_dir()
 
 
-def _require_agreement(target: Path, format: str | None) -> None:
+def _require_agreement(target: Path, format: str | None, *, video: bool = False) -> None:
     """Raise where a file's extension and the format asked for speak of different formats."""
+    if video:
+        held = container_for(target, None)
+        if format is not None and target.suffix and held.name != format:
+            raise VideoError(f"{target} is named like {held.name}, not like {format}")
+        return
     named = output_format(target, None, "png")
     if format is not None and target.suffix and output_format(None, format, "png") != named:
         raise PictureError(f"{target} is named like {named.title}, not like {format}")
@@ -173,7 +218,7 @@ def _short_enough(stem: str, end: str) -> str:
 def _into(folder: Path, found: list[_Found], format: str | None) -> list[Job]:
     if folder.exists() and not folder.is_dir():
         raise PictureError(f"{folder} is a file; several pictures need a folder with -o")
-    return [Job(one.path, folder / one.inner_as(format)) for one in found]
+    return [Job(one.path, folder / one.inner_as(format), one.is_video) for one in found]
 
 
 def _refuse_clashes(jobs: list[Job]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
+import sys
 from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
@@ -19,7 +21,10 @@ _TYPICAL_PROCESS = 200 * 2**20
 
 
 def available_cores(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return how many cores this process may keep busy: its affinity, cut by group quotas."""
+    """Return how many cores this process may keep busy: its affinity, cut by group quotas.
+
+    The environment's LIGHTSR_THREADS cuts it further.
+    """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -28,7 +33,8 @@ def available_cores(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgrou
         quota = _core_quota(group)
         if quota is not None:
             cores = min(cores, max(1, ceil(quota)))
-    return cores
+    wanted = os.environ.get("LIGHTSR_THREADS", "")
+    return max(1, min(cores, int(wanted))) if wanted.isdecimal() else cores
 
 
 def available_memory(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int:
@@ -50,6 +56,24 @@ def used_memory(proc: Path = Path("/proc")) -> int:
     """Return the bytes of main memory that this process holds already."""
     found = re.search(r"^VmRSS:\s+(\d+) kB", _text(proc / "self/status"), re.MULTILINE)
     return int(found.group(1)) * 1024 if found else _TYPICAL_PROCESS
+
+
+def peak_memory(proc: Path = Path("/proc")) -> int | None:
+    """Return the most bytes of main memory that this process ever held; None: not known here."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", _text(proc / "self/status"), re.MULTILINE)
+    if found:
+        return int(found.group(1)) * 1024
+    if sys.platform != "darwin":
+        return None
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes there, unlike elsewhere
+
+
+def processor_name(proc: Path = Path("/proc")) -> str:
+    """Return what the processor calls itself, or its architecture."""
+    found = re.search(r"^model name\s*:\s*(.+)$", _text(proc / "cpuinfo"), re.MULTILINE)
+    return found.group(1).strip() if found else platform.processor() or platform.machine()
 
 
 def parse_memory(text: str | int) -> int:

@@ -9,6 +9,10 @@ from typing import Any
 from lightsr.engine.fit import Fit, Options
 from lightsr.engine.kinds import Image, take
 from lightsr.engine.upscaler import Tile
+from lightsr.engine.video.containers import is_video
+from lightsr.engine.video.encoding import VideoSettings
+from lightsr.engine.video.run import run_video
+from lightsr.errors import VideoError
 from lightsr.images.writing import write_picture
 
 
@@ -34,14 +38,14 @@ def upscale(
     An array gives an array of the same sample type and number of axes, a PIL image a PIL image,
     and a path a PIL image too; see `Upscaler.__call__`. With `output` the result is written to
     that file instead, everything else about the picture kept, and the file's path is returned;
-    its suffix decides the format.
+    its suffix decides the format. A path may be a video's; then `output` must be given.
 
     Either `scale` (left out it is 4, or what a file of weights was made for) or
     `width`, `height` or both in pixels say how large it becomes. The other arguments are those
     of `Upscaler`. The network is kept for the next call with the same arguments.
 
     Raises `UserError` and its kinds: `PictureError` for a picture that cannot be read, taken or
-    written, `WeightsError`, `BackendError`.
+    written, `VideoError`, `WeightsError`, `BackendError`.
     """
     options: Options = {
         "model": model,
@@ -53,7 +57,13 @@ def upscale(
         "ensemble": ensemble,
         "memory": memory,
     }
+    path = Path(image) if isinstance(image, (str, Path)) else None
+    if path is not None and is_video(path) and output is None:
+        raise VideoError(f"{path} is a video; say with output= where to write it")
     fit = _fit(scale, width, height, tuple(options.items()), _version_of(weights))
+    if path is not None and output is not None and is_video(path):
+        run_video(path, Path(output), fit, VideoSettings(), overwrite=overwrite)
+        return Path(output)
     given = take(image)
     upscaler, size = fit.for_picture(given.picture)
     if output is None:

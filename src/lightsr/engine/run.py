@@ -1,15 +1,18 @@
-"""Doing one job: read a picture, enlarge it, write it."""
+"""Doing one job: read a picture or a video, enlarge it, write it."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from lightsr.engine.fit import Fit
 from lightsr.engine.jobs import Job
 from lightsr.engine.sizes import Size
 from lightsr.engine.upscaler import Progress
+from lightsr.engine.video.containers import CONTAINERS
+from lightsr.engine.video.encoding import VideoSettings
+from lightsr.engine.video.run import FramesDone, VideoDone, run_video
 from lightsr.errors import PictureError, UserError
 from lightsr.images.picture import Picture
 from lightsr.images.reading import read_picture
@@ -23,6 +26,8 @@ class Done:
     before: Size
     after: Size
     seconds: float
+    video: VideoDone | None = None
+    """What there is to say of a video beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +37,40 @@ class WriteSettings:
     format: str | None = None
     quality: int | None = None
     overwrite: bool = False
+    video: VideoSettings = field(default_factory=VideoSettings)
 
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise UserError(f"the quality must lie in 1..100, not {self.quality}")
 
 
-def run_job(job: Job, fit: Fit, settings: WriteSettings, progress: Progress | None = None) -> Done:
-    """Enlarge the picture of a job and write it where the job says, whole or not at all.
+def run_job(
+    job: Job,
+    fit: Fit,
+    settings: WriteSettings,
+    progress: Progress | None = None,
+    frames: FramesDone | None = None,
+) -> Done:
+    """Enlarge the picture or video of a job and write it where the job says, whole or not at all.
 
-    Raises `PictureError` for a picture that cannot be read, enlarged or written, and what
-    `Fit.for_picture` and `Upscaler.upscale_picture` raise.
+    `progress` is told of a picture's tiles, `frames` of a video's frames. Raises `PictureError`
+    for a picture that cannot be read, enlarged or written, what `Fit.for_picture` and
+    `Upscaler.upscale_picture` raise, and for videos what `run_video` does.
     """
     start = perf_counter()
+    if job.is_video:
+        assert job.source is not None
+        assert job.target is not None
+        video = run_video(
+            job.source,
+            job.target,
+            fit,
+            settings.video,
+            format=settings.format,
+            overwrite=settings.overwrite,
+            progress=frames,
+        )
+        return Done(video.before, video.after, perf_counter() - start, video)
     picture = _read(job)
     upscaler, size = fit.for_picture(picture)
     before = (picture.height, picture.width)
@@ -55,7 +81,7 @@ def run_job(job: Job, fit: Fit, settings: WriteSettings, progress: Progress | No
         after,
         picture,
         job.target,
-        format=settings.format,
+        format=None if settings.format in CONTAINERS else settings.format,
         quality=settings.quality,
         overwrite=settings.overwrite,
     )

@@ -11,7 +11,7 @@ tile; there the ramp hides the step between neighbours, but the result stays ano
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
@@ -59,6 +59,12 @@ class Plan:
             self.rows[0].stop - self.rows[0].start,
             self.columns[0].stop - self.columns[0].start,
         )
+
+
+def plan_from(data: Mapping[str, Sequence[Mapping[str, int]]]) -> Plan:
+    """Return a plan from what `dataclasses.asdict` made of it."""
+    rows, columns = (tuple(Cut(**cut) for cut in data[axis]) for axis in ("rows", "columns"))
+    return Plan(rows, columns)
 
 
 def plan_tiles(height: int, width: int, tile: int, radius: int | None) -> Plan:

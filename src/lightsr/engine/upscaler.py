@@ -141,14 +141,32 @@ class Upscaler:
         and `LightsrError`, naming the picture, where the network fails, while bands are taken;
         `UserError` for tiles or memory too small at once.
         """
-        samples = _filled(picture)
-        plan = self._plan(picture)
-        full = (picture.height * self.scale, picture.width * self.scale)
+        return self.bands(picture, self.plan(picture, size), size, progress)
+
+    def plan(self, picture: Picture, size: Size | None = None, reserve: int = 0) -> tiles.Plan:
+        """Decide how `upscale_picture` cuts a picture, and say what the user should know of it.
+
+        `reserve` are bytes that something else will take meanwhile. Raises `UserError` for tiles
+        or memory too small.
+        """
+        full = self._full(picture)
         if size is not None and (size[0] > full[0] or size[1] > full[1]):
             log.warning(
                 "%s: %dx%d is beyond x%d; bicubic does the rest",
                 *(picture.source, size[1], size[0], self.scale),
             )
+        return self._plan(picture, reserve=reserve)
+
+    def bands(
+        self,
+        picture: Picture,
+        plan: tiles.Plan,
+        size: Size | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Pixels]:
+        """Enlarge a picture as `upscale_picture` does, cut as a plan for pictures like it says."""
+        samples = _filled(picture)
+        full = self._full(picture)
         bands = tiles.enlarge(
             lambda top, bottom: to_float(samples[top:bottom]),
             plan,
@@ -158,6 +176,9 @@ class Upscaler:
         )
         resizer = RowResizer(*full, size) if size not in (None, full) else None
         return _finished(bands, picture.dtype, resizer)
+
+    def _full(self, picture: Picture) -> Size:
+        return picture.height * self.scale, picture.width * self.scale
 
     def _run(self, batch: Pixels, source: str) -> Pixels:
         try:
@@ -190,13 +211,13 @@ class Upscaler:
         for start in range(0, len(indices), count):
             yield indices[start : start + count]
 
-    def _plan(self, picture: Picture, *, quiet: bool = False) -> tiles.Plan:
+    def _plan(self, picture: Picture, *, reserve: int = 0, quiet: bool = False) -> tiles.Plan:
         height, width, radius = picture.height, picture.width, self.backend.radius
         if isinstance(self._tile, int):
             return tiles.plan_tiles(height, width, self._tile, radius)
         if self._tile == "off":
             return tiles.whole(height, width)
-        budget = self._budget()
+        budget = self._budget() - reserve
         if self._peak(picture) <= budget:
             return tiles.whole(height, width)
 
@@ -207,7 +228,7 @@ class Upscaler:
         if side is None:
             least = tiles.smallest_sensible_tile(radius)
             if self._memory is not None:
-                needed = peak(min(least, height), min(least, width)) + used_memory()
+                needed = peak(min(least, height), min(least, width)) + used_memory() + reserve
                 raise UserError(
                     f"{picture.source}: {format_memory(self._memory)} of memory is too little; "
                     f"give at least {format_memory(needed)}"

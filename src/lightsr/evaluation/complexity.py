@@ -56,6 +56,7 @@ class Complexity:
         return {
             "name": self.spec.name,
             "title": self.spec.title,
+            "reconstruction": self.spec.reconstruction,
             "scale": self.scale,
             "size": list(self.size),
             "lr_size": list(self.lr_size),

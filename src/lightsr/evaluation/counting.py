@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -59,7 +60,8 @@ def count(
             module.register_forward_hook(leave),
         )
     ]
-    like = next(network.parameters())
+    # A network without parameters is where its constants are.
+    like = next(chain(network.parameters(), network.buffers()))
     try:
         with torch.no_grad(), counter:
             network(torch.zeros(1, 3, height, width, device=like.device, dtype=like.dtype))

@@ -20,6 +20,7 @@ from lightsr.images.resize import Border, imresize
 from lightsr.images.writing import write_picture
 from lightsr.networks.registry import network_spec
 from lightsr.networks.spec import Protocol as Rule
+from lightsr.weights.catalogue import require_no_weights
 from lightsr.weights.files import write_whole
 
 BICUBIC = "bicubic"
@@ -131,6 +132,7 @@ def evaluate(
         if scale is None:
             raise UserError("give a scale; only a file of weights tells its own")
         if model == BICUBIC:
+            require_no_weights(model, weights)
             how = _described(protocol, "common", scale, lr_dir, border, forward)
             enlarge = bicubic(scale, border)
             scores = score(enlarge, scale, data, lr_dir=lr_dir, border=border, watcher=watcher)
@@ -180,8 +182,8 @@ def _measured(pairs: Sequence[Pair], measure: Measure, watcher: Watcher | None) 
     for pair in pairs:
         if watcher is not None:
             watcher.begin(pair.name)
-        (psnr, ssim), enlarged, seconds = measure(pair)
-        scores.append(ImageScore(pair.name, psnr, ssim, seconds))
+        measured, enlarged = _scored(pair, measure)
+        scores.append(measured)
         if watcher is not None:
             watcher.finish(scores[-1], enlarged)
     return scores
@@ -198,9 +200,10 @@ def _described(
     """Return what `Evaluation.protocol` says of how it was measured."""
     made = {
         "luma": "made from the originals' luma in 8 bits, not rounded",
+        "luma, replicated": "made from the originals' luma in 8 bits, not rounded",
         "unrounded": "made from the originals, not rounded",
     }.get(rule, "made from the originals")
-    luma = rule == "luma"
+    luma = rule.startswith("luma")
     return {
         "name": name,
         "rule": rule,
@@ -212,6 +215,18 @@ def _described(
         "samples": f"{'luma in ' if luma else ''}8 bit, clipped and rounded",
         "ssim": "11x11 Gaussian of sigma 1.5, K = 0.01 and 0.03, valid region",
     }
+
+
+def score_pair(
+    enlarge: Enlarge, scale: int, pair: Pair, border: Border
+) -> tuple[ImageScore, Picture8]:
+    """Enlarge one LR picture; return what `score` measures on it, and the enlarged picture."""
+    return _scored(pair, common(enlarge, scale, border))
+
+
+def _scored(pair: Pair, measure: Measure) -> tuple[ImageScore, Picture8]:
+    (psnr, ssim), enlarged, seconds = measure(pair)
+    return ImageScore(pair.name, psnr, ssim, seconds), enlarged
 
 
 def bicubic(scale: int, border: Border) -> Enlarge:

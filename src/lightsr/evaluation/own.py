@@ -36,6 +36,8 @@ _CHOPPED: tuple[Border, Forward] = ("replicate", "chop")
 
 def conditions(protocol: Protocol, border: Border, forward: Forward) -> tuple[Border, Forward]:
     """Return the border and the pass of a protocol: its own where it has them, or those given."""
+    if protocol == "luma, replicated":
+        return "replicate", forward
     return _CHOPPED if protocol == "chopped" else (border, forward)
 
 
@@ -46,7 +48,7 @@ def measure_by(protocol: Protocol, run: Run, scale: int, border: Border) -> Meas
     """
     if protocol in ("common", "chopped"):
         return common(eight_bit(run), scale, border)
-    measure = _luma if protocol == "luma" else _unrounded
+    measure = _luma if protocol.startswith("luma") else _unrounded
     return lambda pair: measure(run, pair, scale, border)
 
 

@@ -28,7 +28,9 @@ from lightsr.errors import LightsrError
 from lightsr.networks.layers import (
     crop_to_multiple,
     extend_to,
+    mirror,
     resize_bilinear,
+    resize_nearest,
     spatial_statistics,
 )
 from lightsr.weights.files import write_whole
@@ -235,6 +237,53 @@ class _Lowering:
             "Resize", x, "", "", size, mode="linear", coordinate_transformation_mode="half_pixel"
         )
 
+    def resize_nearest(self, x: str, like: str) -> str:
+        """Gather what torch takes: Resize rounds otherwise, and takes neighbours at some sizes."""
+        for axis in (2, 3):
+            old, new = self.length(x, axis), self.length(like, axis)
+            step = self.emit("Div", self.cast(old, "FLOAT"), self.cast(new, "FLOAT"))
+            positions = self.cast(self.emit("Range", _int(0), new, _int(1)), "FLOAT")
+            below = self.emit("Floor", self.emit("Mul", positions, step))
+            indices = self.emit("Min", self.cast(below, "INT64"), self.emit("Sub", old, _int(1)))
+            x = self.emit("Gather", x, indices, axis=axis)
+        return x
+
+    def mirror(self, x: str, axis: int, margin: int, *, twice: bool) -> str:
+        length = self.length(x, axis)
+        period = self.emit("Add", length, length)
+        if not twice:
+            period = self.emit("Sub", period, _int(2))
+        end = self.emit("Add", length, _int(margin))
+        indices = self.emit("Mod", self.emit("Range", _int(-margin), end, _int(1)), period)
+        turned = self.emit("Sub", self.emit("Sub", period, _int(int(twice))), indices)
+        return self.emit("Gather", x, self.emit("Min", indices, turned), axis=axis)
+
+    def length(self, x: str, axis: int) -> str:
+        """Length of an axis, as a value without axes."""
+        return self.emit("Squeeze", self.emit("Shape", x, start=axis, end=axis + 1))
+
+    def cast(self, x: str, to: str) -> str:
+        return self.emit("Cast", x, to=TensorProto.DataType.Value(to))
+
+    def item(self, x: Any, which: Any) -> Any:
+        """One of several values, an entry along the first axis, or a part along each axis."""
+        if isinstance(which, int):
+            if not isinstance(x, str):
+                return x[which]
+            return self.emit("Gather", x, np.array(which, np.int64), axis=0)
+        cuts = [(axis, cut) for axis, cut in enumerate(which) if cut != slice(None)]
+        starts, ends, axes = (
+            np.array(values, np.int64)
+            for values in zip(
+                *(
+                    (cut.start or 0, _END if cut.stop is None else cut.stop, axis)
+                    for axis, cut in cuts
+                ),
+                strict=True,
+            )
+        )
+        return self.emit("Slice", x, starts, ends, axes)
+
     def split(self, x: str, parts: int, axis: int) -> list[str]:
         self.count += 1
         outputs = [f"t{self.count}_{part}" for part in range(parts)]
@@ -257,11 +306,26 @@ def _named(name: str) -> _Rule:
     return lambda lowering, arguments, _: lowering.emit(name, *arguments)
 
 
+def _int(value: int) -> NDArray[np.int64]:
+    return np.array(value, np.int64)
+
+
+_END = np.iinfo(np.int64).max
+"""As the end of a slice: all that follows."""
+
+
 def _pair(size: Any) -> list[int]:
     return [size, size] if isinstance(size, int) else list(size)
 
 
-_ONE_STEP = (spatial_statistics, extend_to, crop_to_multiple, resize_bilinear)
+_ONE_STEP = (
+    spatial_statistics,
+    extend_to,
+    crop_to_multiple,
+    resize_bilinear,
+    resize_nearest,
+    mirror,
+)
 """Functions that a trace does not look into."""
 
 _OPERATORS: dict[Any, _Rule] = {
@@ -269,7 +333,7 @@ _OPERATORS: dict[Any, _Rule] = {
     operator.sub: _named("Sub"),
     operator.mul: _named("Mul"),
     operator.truediv: _named("Div"),
-    operator.getitem: lambda _, a, __: a[0][a[1]],
+    operator.getitem: lambda g, a, _: g.item(a[0], a[1]),
     torch.sigmoid: _named("Sigmoid"),
     torch.sqrt: _named("Sqrt"),
     torch.rsqrt: lambda g, a, _: g.emit("Reciprocal", g.emit("Sqrt", a[0])),
@@ -285,7 +349,13 @@ _OPERATORS: dict[Any, _Rule] = {
     extend_to: lambda g, a, _: g.extend(a[0], a[1]),
     crop_to_multiple: lambda g, a, _: g.crop(a[0], a[1], a[2]),
     resize_bilinear: lambda g, a, _: g.resize(a[0], a[1]),
+    resize_nearest: lambda g, a, _: g.resize_nearest(a[0], a[1]),
+    mirror: lambda g, a, k: g.mirror(a[0], a[1], a[2], twice=k["twice"]),
+    "mean": lambda g, a, k: g.emit(
+        "ReduceMean", a[0], np.array(a[1], np.int64), keepdims=int(k["keepdim"])
+    ),
     "chunk": lambda g, a, _: g.split(a[0], a[1], a[2]),
     "split": lambda g, a, _: g.split_sizes(a[0], a[1], a[2]),
+    "sum": lambda g, a, _: g.emit("ReduceSum", a[0], keepdims=0),
     "index_select": lambda g, a, _: g.emit("Gather", a[0], a[2], axis=a[1]),
 }

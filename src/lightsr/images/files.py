@@ -22,7 +22,10 @@ class PictureFile(NamedTuple):
 
 
 def picture_files(
-    inputs: Iterable[Path | str], *, exclude: Path | None = None
+    inputs: Iterable[Path | str],
+    *,
+    exclude: Path | None = None,
+    also: frozenset[str] = frozenset(),
 ) -> list[PictureFile]:
     """Return the pictures that files, folders and patterns name, each once.
 
@@ -31,7 +34,8 @@ def picture_files(
     format that lightsr reads, in any case, and nothing whose name begins with a dot. A file that
     is named itself is taken whatever it is called. An input that does not exist is a pattern if
     it holds `*`, `?` or `[`; `**` stands for any folders. `exclude` is a folder to leave out, as
-    the output folder when it lies in an input.
+    the output folder when it lies in an input. `also` are extensions of other files to find, in
+    lower case with the dot.
 
     Raises `PictureError` for an input that does not exist, a folder that cannot be read, and a
     folder or pattern without pictures.
@@ -39,25 +43,27 @@ def picture_files(
     left_out = None if exclude is None else os.path.realpath(exclude)
     found: dict[str, PictureFile] = {}
     for given in inputs:
-        for picture in _named_by(Path(given), left_out):
+        for picture in _named_by(Path(given), left_out, READABLE_EXTENSIONS | also):
             found.setdefault(str(picture.path.absolute()), picture)
     return list(found.values())
 
 
-def _named_by(given: Path, left_out: str | None) -> list[PictureFile]:
+def _named_by(given: Path, left_out: str | None, extensions: frozenset[str]) -> list[PictureFile]:
     try:
         is_folder, exists = given.is_dir(), given.exists()
     except (OSError, ValueError) as error:
         raise PictureError(f"{given} cannot be read: {_why(error)}") from error
     if is_folder:
-        pictures = sorted(_inside(given, Path(), left_out, set()), key=lambda p: p.relative.parts)
+        pictures = sorted(
+            _inside(given, Path(), left_out, set(), extensions), key=lambda p: p.relative.parts
+        )
         if not pictures:
             raise PictureError(f"{given} holds no pictures")
         return pictures
     if exists:
         return [PictureFile(given, Path(given.name))]
     if glob.has_magic(str(given)):
-        pictures = _matching(given, left_out)
+        pictures = _matching(given, left_out, extensions)
         if not pictures:
             raise PictureError(f"no picture matches {given}")
         return pictures
@@ -65,7 +71,11 @@ def _named_by(given: Path, left_out: str | None) -> list[PictureFile]:
 
 
 def _inside(
-    folder: Path, relative: Path, left_out: str | None, seen: set[tuple[int, int]]
+    folder: Path,
+    relative: Path,
+    left_out: str | None,
+    seen: set[tuple[int, int]],
+    extensions: frozenset[str],
 ) -> Iterator[PictureFile]:
     if os.path.realpath(folder) == left_out:
         return
@@ -81,12 +91,13 @@ def _inside(
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from _inside(folder / entry.name, relative / entry.name, left_out, seen)
-        elif _has_extension(entry.name) and entry.is_file():
+            inner = (folder / entry.name, relative / entry.name)
+            yield from _inside(*inner, left_out, seen, extensions)
+        elif _has_extension(entry.name, extensions) and entry.is_file():
             yield PictureFile(folder / entry.name, relative / entry.name)
 
 
-def _matching(pattern: Path, left_out: str | None) -> list[PictureFile]:
+def _matching(pattern: Path, left_out: str | None, extensions: frozenset[str]) -> list[PictureFile]:
     """Return the pictures that a pattern names, relative to the part of it that is no pattern."""
     plain = list(pattern.parts)
     first = next(i for i, part in enumerate(plain) if glob.has_magic(part))
@@ -97,15 +108,15 @@ def _matching(pattern: Path, left_out: str | None) -> list[PictureFile]:
     return [
         PictureFile(path, path.relative_to(base))
         for path in matches
-        if _has_extension(path.name)
+        if _has_extension(path.name, extensions)
         and not path.name.startswith(".")
         and path.is_file()
         and not _lies_in(path, left_out)
     ]
 
 
-def _has_extension(name: str) -> bool:
-    return Path(name).suffix.lower() in READABLE_EXTENSIONS
+def _has_extension(name: str, extensions: frozenset[str]) -> bool:
+    return Path(name).suffix.lower() in extensions
 
 
 def _lies_in(path: Path, folder: str | None) -> bool:

@@ -9,11 +9,16 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from lightsr.errors import PictureError
+from lightsr.errors import PictureError, TooLargeError
 from lightsr.images import exif
 from lightsr.images.bitmaps import decode_bmp
 from lightsr.images.containers import bmp, gif, heif, png, tiff
-from lightsr.images.containers.facts import Facts, UnreadableError, require_pixels
+from lightsr.images.containers.facts import (
+    Facts,
+    OversizedError,
+    UnreadableError,
+    require_pixels,
+)
 from lightsr.images.decoding import Decoded, decode
 from lightsr.images.formats import FORMATS, Format, sniff, stranger
 from lightsr.images.picture import Metadata, Picture, unfit
@@ -49,7 +54,8 @@ def read_picture(
     is applied.
 
     Raises `PictureError`, naming the file and the reason, for everything that cannot be read
-    faithfully, animations and several pages included.
+    faithfully, animations and several pages included; `TooLargeError`, from the header alone,
+    for more than `max_pixels`.
     """
     given = isinstance(source, bytes)
     label = name or ("the picture" if given else str(source))
@@ -58,6 +64,8 @@ def read_picture(
         content = source if given else _regular(Path(source))
         with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:
             return _read(stream, content, label, path, max_pixels)
+    except OversizedError as error:
+        raise TooLargeError(f"{label} {error}") from None
     except UnreadableError as error:
         raise PictureError(f"{label} {error}") from None
     except MemoryError:
@@ -131,7 +139,7 @@ def _require_size(kind: Format, decoded: Decoded, size: int, most: int) -> None:
     width, height = decoded.width, decoded.height
     require_pixels(width, height)
     if width * height > most:
-        raise UnreadableError(f"has {width} x {height} pixels, more than the limit of {most:,}")
+        raise OversizedError(f"has {width} x {height} pixels, more than the limit of {most:,}")
     bound = kind.pixels_per_byte
     if bound is not None and width * height > bound * size:
         raise UnreadableError(

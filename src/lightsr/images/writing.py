@@ -58,23 +58,24 @@ def check_target(
         )
     if target is not None:
         try:
-            _check_place(target, like, overwrite)
+            check_place(target, like.path, overwrite)
         except (OSError, ValueError) as error:
-            raise _refusal(target, error) from error
+            raise refusal(target, error) from error
     return kind
 
 
-def _check_place(target: Path, like: Picture, overwrite: bool) -> None:
+def check_place(target: Path, source: Path | None, overwrite: bool) -> None:
+    """Raise `PictureError` for a target that is the input, exists, or cannot be written."""
     if _exists(target):
         if target.is_dir():
             raise PictureError(f"{target} is a folder; name a file in it")
-        if like.path is not None and target.exists() and target.samefile(like.path):
+        if source is not None and target.exists() and target.samefile(source):
             raise PictureError(f"{target} is the input itself; choose another output")
         if not overwrite:
             raise PictureError(f"{target} exists already; ask to overwrite it, or choose another")
         if target.exists() and not target.is_file():
             raise PictureError(f"{target} is no regular file")
-    folder = _final(target).parent
+    folder = final_path(target).parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
@@ -92,7 +93,7 @@ def _exists(target: Path) -> bool:
     return True
 
 
-def _final(target: Path) -> Path:
+def final_path(target: Path) -> Path:
     """Where the file comes to lie: at the end of the links where the target is one."""
     return Path(os.path.realpath(target)) if target.is_symlink() else target
 
@@ -136,8 +137,8 @@ def write_picture(
         with contextlib.ExitStack() as stack:
             folder = None
             if target is not None:
-                stack.enter_context(_folders(_final(target).parent))
-                folder = _final(target).parent
+                stack.enter_context(making_folders(final_path(target).parent))
+                folder = final_path(target).parent
             store = RowStore(height, (width, channels), settings.dtype, folder)
             stack.enter_context(store)
             for band in bands:
@@ -146,13 +147,13 @@ def write_picture(
                 buffer = io.BytesIO()
                 encode(store, settings, buffer)
                 return buffer.getvalue()
-            with _replacing(_final(target), overwrite) as file:
+            with _replacing(final_path(target), overwrite) as file:
                 encode(store, settings, file)
             return None
     except FileExistsError as error:
         raise PictureError(f"{name} has come into being meanwhile; it is left alone") from error
     except OSError as error:
-        raise _refusal(Path(name), error) from error
+        raise refusal(Path(name), error) from error
     except VIPS_ERRORS as error:
         raise PictureError(f"{name} cannot be encoded ({reason(error)})") from error
 
@@ -187,7 +188,7 @@ def _checked(band: NDArray[Any], like: Picture) -> NDArray[Any]:
 
 
 @contextmanager
-def _folders(folder: Path) -> Generator[None, None, None]:
+def making_folders(folder: Path) -> Generator[None, None, None]:
     """Make a folder and its parents; take away those that were made where the block fails."""
     missing: list[Path] = []
     while not folder.exists():
@@ -220,18 +221,18 @@ def _replacing(target: Path, overwrite: bool) -> Generator[BinaryIO, None, None]
             file.flush()
             # Full or failing disks of some file systems tell only here.
             os.fsync(file.fileno())
-        if overwrite:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copymode(target, temporary)
-            temporary.replace(target)
-        else:
-            _name(temporary, target)
+        put_in_place(temporary, target, overwrite)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _name(temporary: Path, target: Path) -> None:
-    """Give a file its name unless the name is taken: `FileExistsError` then."""
+def put_in_place(temporary: Path, target: Path, overwrite: bool) -> None:
+    """Give a finished file its name; `FileExistsError` where it is taken, unless `overwrite`."""
+    if overwrite:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+        return
     try:
         os.link(temporary, target)
     except FileExistsError:
@@ -243,7 +244,7 @@ def _name(temporary: Path, target: Path) -> None:
         temporary.replace(target)
 
 
-def _refusal(target: Path, error: Exception) -> PictureError:
+def refusal(target: Path, error: Exception) -> PictureError:
     """Return the error that says why a file cannot be written."""
     if not isinstance(error, OSError):
         return PictureError(f"{target} cannot be written: {error}")

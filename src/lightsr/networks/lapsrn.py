@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightsr.networks.layers import conv3x3
-from lightsr.networks.luma import FixedResampling, LumaNetwork
+from lightsr.networks.luma import LumaNetwork
+from lightsr.networks.resampling import FixedResampling
 
 _SLOPE = 0.2
 _WIDTH = 64
@@ -56,10 +57,16 @@ class LapSRN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge a batch."""
+        return self.predictions(x)[-1]
+
+    def predictions(self, x: Tensor) -> list[Tensor]:
+        """Return the picture that each level predicts, twice as large as the one before."""
         features = F.leaky_relu(self.head(x), _SLOPE)
+        pictures: list[Tensor] = []
         for level in self.levels:
             features, x = level(features, x)
-        return x
+            pictures.append(x)
+        return pictures
 
 
 class ShrunkLapSRN(LapSRN):
@@ -69,9 +76,9 @@ class ShrunkLapSRN(LapSRN):
         super().__init__(levels=2)
         self.shrinking = FixedResampling(1, _three_quarter_taps(), stride=4)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Enlarge a batch."""
-        return self.shrinking(super().forward(x))
+    def predictions(self, x: Tensor) -> list[Tensor]:
+        """Return the one prediction: the levels' sizes are not those of x3."""
+        return [self.shrinking(super().predictions(x)[-1])]
 
 
 def lapsrn(scale: int) -> LumaNetwork:

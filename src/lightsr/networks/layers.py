@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -60,11 +63,11 @@ class WeightNormConv2d(nn.Module):
         """[n, inputs, h, w] -> [n, outputs, h, w]."""
         return F.conv2d(x, self.weight(), self.bias, padding=self.padding)
 
-    def folded(self) -> nn.Conv2d:
-        """Return an equal plain convolution."""
+    def folded(self, factor: float | Tensor = 1.0) -> nn.Conv2d:
+        """Return a plain convolution that gives `factor` times as much."""
         outputs, inputs, k, _ = self.weight_v.shape
         plain = nn.Conv2d(inputs, outputs, k, padding=self.padding).to(self.weight_v)
-        plain.load_state_dict({"weight": self.weight(), "bias": self.bias})
+        plain.load_state_dict({"weight": self.weight() * factor, "bias": self.bias * factor})
         return plain
 
 
@@ -77,6 +80,9 @@ def spatial_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
     An exporter keeps it one step, so that each backend can take the passes over `x` that suit it.
     """
+    if x.dtype in (torch.bfloat16, torch.float16):
+        # Features run in 0..255: fp16's sums overflow, and bf16's deviations are mostly rounding.
+        x = x.float()
     # On CPUs torch.var_mean takes many times as long as a mean and a norm.
     mean = x.mean((2, 3), keepdim=True)
     norm = torch.linalg.vector_norm(x - mean, dim=(2, 3), keepdim=True)
@@ -95,16 +101,50 @@ class Scale(nn.Module):
         return x * self.scale
 
 
-def bicubic_taps(scale: int) -> Tensor:
-    """Return the cubic kernel (a = -0.5) that enlarges by `scale`, [scale, 5], float64.
+class MultiKernelConv2d(nn.Module):
+    """Weight-normalised convolutions of several odd kernel sizes, their weighted sum.
 
-    Row p holds, for output phase p, the weights of the source samples at offsets -2..2
-    (Keys 1981; the kernel MATLAB's imresize enlarges with).
+    [n, inputs, h, w] -> [n, outputs, h, w]; the weights are learned, and start as a mean.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernels: Sequence[int]) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(WeightNormConv2d(inputs, outputs, k) for k in kernels)
+        self.scales = nn.ModuleList(Scale(1 / len(kernels)) for _ in kernels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum."""
+        total, *others = (s(c(x)) for s, c in zip(self.scales, self.convs, strict=True))
+        for other in others:
+            total = total + other
+        return total
+
+    def folded(self, factor: float = 1.0) -> nn.Conv2d:
+        """Return one plain convolution, of the largest kernel, times `factor`."""
+        parts = [
+            conv.folded(scale.scale * factor)
+            for conv, scale in zip(self.convs, self.scales, strict=True)
+            if isinstance(conv, WeightNormConv2d) and isinstance(scale, Scale)
+        ]
+        total = max(parts, key=lambda part: part.kernel_size)
+        for part in parts:
+            if part is not total:
+                margin = (total.kernel_size[0] - part.kernel_size[0]) // 2
+                total.weight.data += F.pad(part.weight.data, [margin] * 4)
+                cast("Tensor", total.bias).data += cast("Tensor", part.bias).data
+        return total
+
+
+def bicubic_taps(scale: int, a: float = -0.5) -> Tensor:
+    """Return the cubic kernel that enlarges by `scale`, [scale, 5], float64.
+
+    Row p holds, for output phase p, the weights of the source samples at offsets -2..2 (Keys
+    1981). MATLAB's imresize enlarges with `a` = -0.5, torch's interpolate with -0.75.
     """
     phase = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
     distance = (phase[:, None] - torch.arange(-2, 3, dtype=torch.float64)[None, :]).abs()
-    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
-    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    near = (a + 2) * distance**3 - (a + 3) * distance**2 + 1
+    far = a * (distance**3 - 5 * distance**2 + 8 * distance - 4)
     taps = torch.where(distance <= 1, near, torch.where(distance < 2, far, torch.zeros_like(far)))
     return taps / taps.sum(1, keepdim=True)
 
@@ -112,7 +152,7 @@ def bicubic_taps(scale: int) -> Tensor:
 def extend_to(x: Tensor, least: int) -> Tensor:
     """Repeat the last row and column until height and width are at least `least`.
 
-    An exporter keeps this, and the two below, one step, since they depend on the size.
+    An exporter keeps this, and what is below, one step, since it depends on the size.
     """
     height, width = x.shape[2:]
     missing = (0, max(0, least - width), 0, max(0, least - height))
@@ -129,3 +169,21 @@ def resize_bilinear(x: Tensor, like: Tensor) -> Tensor:
     """Resize to the height and width of `like`, pixels taken as areas, not antialiased."""
     height, width = like.shape[2:]
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
+
+
+def resize_nearest(x: Tensor, like: Tensor) -> Tensor:
+    """Resize to the height and width of `like` by repeating samples."""
+    height, width = like.shape[2:]
+    return F.interpolate(x, (height, width), mode="nearest")
+
+
+def mirror(x: Tensor, axis: int, margin: int, *, twice: bool) -> Tensor:
+    """Extend both ends of an axis by `margin` samples, as if a mirror stood there.
+
+    With `twice` the sample at the edge is repeated (MATLAB's "symmetric"), without it is not
+    (torch's "reflect"). The axis may be shorter than `margin`, but needs 2 samples if not `twice`.
+    """
+    length = x.shape[axis]
+    period = 2 * length if twice else 2 * length - 2
+    indices = torch.arange(-margin, length + margin, device=x.device) % period
+    return x.index_select(axis, torch.minimum(indices, period - int(twice) - indices))

@@ -18,54 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightsr.errors import UserError
-from lightsr.networks.layers import bicubic_taps
+from lightsr.networks.resampling import BicubicEnlargement
 
 _RGB_OF_Y = 255 / 219
 """What 1 of Y adds to each of R, G and B."""
-
-
-class FixedResampling(nn.Module):
-    """A resize with the same fixed kernels, down and across, for every channel; edges repeated.
-
-    `taps` is [phases, k]: each `stride` input samples become `phases` output samples. Two
-    convolutions give each such block its phases^2 output pixels.
-    """
-
-    down: Tensor
-    across: Tensor
-
-    def __init__(self, channels: int, taps: Tensor, stride: int = 1) -> None:
-        super().__init__()
-        phases, size = taps.shape
-        taps = taps.to(torch.get_default_dtype())
-        # No parameters, and not kept with the weights: they are the same in every network.
-        down = taps.repeat(channels, 1)[:, None, :, None]
-        across = taps.repeat(channels * phases, 1)[:, None, None, :]
-        self.register_buffer("down", down, persistent=False)
-        self.register_buffer("across", across, persistent=False)
-        self.channels = channels
-        self.groups = channels * phases
-        self.stride = stride
-        self.margin = (size - stride) // 2
-        self.shuffle = nn.PixelShuffle(phases)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Resize a batch."""
-        margin, step = self.margin, self.stride
-        x = F.pad(x, (0, 0, margin, margin), mode="replicate")
-        x = F.conv2d(x, self.down, stride=(step, 1), groups=self.channels)
-        x = F.pad(x, (margin, margin, 0, 0), mode="replicate")
-        return self.shuffle(F.conv2d(x, self.across, stride=(1, step), groups=self.groups))
-
-
-class BicubicEnlargement(FixedResampling):
-    """MATLAB's bicubic on a float picture, its border replicated: as `images.resize.imresize`.
-
-    [n, 3, h, w] -> [n, 3, scale * h, scale * w].
-    """
-
-    def __init__(self, scale: int) -> None:
-        super().__init__(3, bicubic_taps(scale))
 
 
 class Luma(nn.Module):

@@ -9,7 +9,24 @@ from __future__ import annotations
 
 from lightsr.errors import UserError, unknown_name
 from lightsr.networks.spec import Accounting, Cost, NetworkSpec, Published
-from lightsr.networks.specs import carn, ecbsr, fdiwn, fsrcnn, imdn, lapsrn, rfdn, srcnn, vdsr
+from lightsr.networks.specs import (
+    awsrn,
+    bicubic,
+    carn,
+    drcn,
+    ecbsr,
+    fdiwn,
+    fsrcnn,
+    idn,
+    imdn,
+    lapar,
+    lapsrn,
+    madnet,
+    maffsrn,
+    rfdn,
+    srcnn,
+    vdsr,
+)
 
 __all__ = [
     "Accounting",
@@ -21,7 +38,24 @@ __all__ = [
     "network_spec",
 ]
 
-_ARCHITECTURES = (srcnn, fsrcnn, vdsr, lapsrn, carn, imdn, rfdn, ecbsr, fdiwn)
+_ARCHITECTURES = (
+    bicubic,
+    srcnn,
+    fsrcnn,
+    vdsr,
+    drcn,
+    lapsrn,
+    idn,
+    carn,
+    imdn,
+    awsrn,
+    madnet,
+    rfdn,
+    maffsrn,
+    ecbsr,
+    lapar,
+    fdiwn,
+)
 
 _REGISTRY: dict[str, NetworkSpec] = {
     spec.name: spec for architecture in _ARCHITECTURES for spec in architecture.SPECS

@@ -10,11 +10,12 @@ from typing import Literal
 
 Statistics = Literal["local", "global"]
 
-Protocol = Literal["common", "luma", "unrounded", "chopped"]
+Protocol = Literal["common", "luma", "luma, replicated", "unrounded", "chopped"]
 """How the PSNR of a paper was measured. "common": from an LR picture of 8 bits, RGB. "luma": from
-unrounded LR luma, made of the original's luma in 8 bits; luma is all that is there. "unrounded":
-as is common, but the LR picture is not rounded. "chopped": as is common, but in four overlapping
-parts, and from LR pictures made with a replicated border."""
+unrounded LR luma, made of the original's luma in 8 bits; luma is all that is there. "luma,
+replicated": the same with a replicated border, which is how pre-enlarged networks enlarge here.
+"unrounded": as is common, but the LR picture is not rounded. "chopped": as is common, but in four
+overlapping parts, and from LR pictures made with a replicated border."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Reduced:
     per_position: int
     """Multi-adds per position that is left."""
     windows: tuple[tuple[int, int], ...]
-    """What thins the positions out, in order: a window's size and stride, without padding."""
+    """What thins the positions out, in order: a window's size and stride, without padding. With
+    padding of p, a window counts as smaller by 2p."""
 
     def multi_adds(self, height: int, width: int) -> int:
         """Return the multi-adds for one LR picture of `height` x `width` pixels."""
@@ -73,10 +75,14 @@ class Accounting:
     """What was counted, to be read behind "the published multi-adds count"."""
     per_picture: int = 0
     pixels: Pixels = "lr"
+    reduced: tuple[Reduced, ...] = ()
+    """Counted on an LR picture, rounded down."""
 
     def multi_adds(self, width: int, height: int, scale: int) -> int:
         """Return the multi-adds for an output of `width` x `height` pixels."""
-        return round(self.per_pixel * self._pixels(width, height, scale)) + self.per_picture
+        strided = sum(part.multi_adds(height // scale, width // scale) for part in self.reduced)
+        pixels = self._pixels(width, height, scale)
+        return round(self.per_pixel * pixels) + strided + self.per_picture
 
     def _pixels(self, width: int, height: int, scale: int) -> Fraction:
         if self.pixels == "output":
@@ -136,3 +142,13 @@ class NetworkSpec:
     counted: Literal["network", "deployed"] = "network"
     """What `cost` counts: the network as it is trained, or, where training adds branches that are
     multiplied out for inference, its deploy form."""
+    reconstruction: str | None = None
+    """For a stand-in, where the published design is not public: what it is, as a sentence without
+    its subject and full stop. `label` says so wherever the network is named to people."""
+    trained: bool = True
+    """False: there is nothing in it to train, and it needs no weights."""
+
+    @property
+    def label(self) -> str:
+        """The name as people are shown it."""
+        return self.name if self.reconstruction is None else f"{self.name} (reconstruction)"

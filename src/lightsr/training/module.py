@@ -1,4 +1,4 @@
-"""The training step: L1 between the network's output and HR, as the paper's section 4.1."""
+"""A network in training: its loss, how its weights move, and their moving average."""
 
 # torch's own annotations are partial.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -7,48 +7,63 @@
 from __future__ import annotations
 
 import copy
-import math
+import logging
 from pathlib import Path
 from typing import Any, cast
 
 import lightning
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from lightsr.errors import LightsrError, UserError
+from lightsr.errors import UserError
 from lightsr.networks.build import create_network
-from lightsr.training.recipe import Optimiser, Recipe
+from lightsr.networks.registry import network_spec
+from lightsr.training.forms import Computation, trained_form
+from lightsr.training.losses import build_loss
+from lightsr.training.optimise import build_optimiser, clip_gradients, rate_factor
+from lightsr.training.recipe import Recipe
 from lightsr.weights.files import load_tensors
+
+log = logging.getLogger("lightsr")
 
 
 class SuperResolution(lightning.LightningModule):
-    """A network in training, with the moving average of its weights beside it."""
+    """A network in training, with the moving average of its weights beside it.
 
-    def __init__(self, recipe: Recipe) -> None:
+    `compute` is the type that convolutions work in.
+    """
+
+    def __init__(self, recipe: Recipe, compute: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.recipe = recipe
+        self.compute = compute
         self.network = started_network(recipe)
+        self.loss = build_loss(recipe, self.network)
         self.average = copy.deepcopy(self.network) if recipe.optimiser.ema else None
         if self.average is not None:
             self.average.requires_grad_(False)
+        self._computation: Computation | None = None
 
     @property
     def kept(self) -> nn.Module:
         """The network that is validated and kept."""
         return self.average if self.average is not None else self.network
 
+    def is_finite(self) -> bool:
+        """Whether no weight is infinite or not a number."""
+        norms = [torch.linalg.vector_norm(weight) for weight in self.network.parameters()]
+        return bool(torch.isfinite(torch.stack(norms)).all())
+
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Return the loss of a batch, on the scale of 0..255."""
-        lr, hr = batch
-        sr: Tensor = self.network(lr.contiguous(memory_format=torch.channels_last))
-        loss = (sr - hr).abs().mean() * 255
-        if not torch.isfinite(loss):
-            raise LightsrError(
-                f"the loss of iteration {self.global_step} is {loss.item()}: lower the learning "
-                "rate or set optimiser.clip, and resume from the last checkpoint"
+        """Return the loss of a batch."""
+        if self._computation is None:
+            self._computation = trained_form(
+                self.network, self.loss, self.device, self.compute, self.recipe.compile
             )
-        self.log("loss", loss)
-        return loss
+        lr, hr = batch
+        lr = lr.contiguous(memory_format=torch.channels_last)
+        return self._computation(lr, hr, self.global_step)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Move the weights, then the average towards them.
@@ -60,38 +75,52 @@ class SuperResolution(lightning.LightningModule):
             return
         # An early average would remember the start for long: its window grows with the run.
         decay = min(self.recipe.optimiser.ema, (1 + self.global_step) / (10 + self.global_step))
-        with torch.no_grad():
-            weights = self.network.parameters()
-            for average, weight in zip(self.average.parameters(), weights, strict=True):
-                average.lerp_(weight, 1 - decay)
+        averages, weights = list(self.average.parameters()), list(self.network.parameters())
+        get_ema_multi_avg_fn(decay)(cast(Any, averages), cast(Any, weights), 0)
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
+    ) -> None:
+        """Clip as the recipe says."""
+        del gradient_clip_val, gradient_clip_algorithm
+        chosen = self.recipe.optimiser
+        if chosen.clip is None and chosen.clip_step is None:
+            return
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None:
+            # Fused optimisers take gradients that are still scaled; bounds are for the true ones.
+            scaler.unscale_(optimizer)
+        clip_gradients(chosen, optimizer)
 
     def configure_optimizers(self) -> Any:
-        """Adam (0.9, 0.999) with the recipe's schedule, stepped every iteration."""
-        optimiser = self.recipe.optimiser
-        adam = torch.optim.Adam(
-            (p for p in self.network.parameters() if p.requires_grad),
-            lr=optimiser.learning_rate,
-            fused=True,
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            adam, lambda step: rate_factor(optimiser, step, self.recipe.iterations)
-        )
+        """Return the recipe's optimiser and its schedule, stepped every iteration."""
+        optimiser, schedule = build_optimiser(self.recipe, self.network)
+        self._start_rates = [group["initial_lr"] for group in optimiser.param_groups]
         return {
-            "optimizer": adam,
+            "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
+    def on_train_start(self) -> None:
+        """Let a learning rate that was changed in the recipe count from here on.
 
-def rate_factor(optimiser: Optimiser, step: int, iterations: int) -> float:
-    """Return what the learning rate is multiplied with at iteration `step`."""
-    warm = min(1.0, (step + 1) / optimiser.warm_up) if optimiser.warm_up else 1.0
-    if optimiser.schedule == "cosine":
-        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / iterations)))
-    return warm * 0.5 ** (step // optimiser.halve_every)
+        Optimisers and schedules keep theirs in the checkpoint.
+        """
+        optimiser = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
+        schedule = cast(Any, self.lr_schedulers())
+        factor = rate_factor(self.recipe.optimiser, self.global_step, self.recipe.iterations)
+        schedule.base_lrs = list(self._start_rates)
+        for group, rate in zip(optimiser.param_groups, self._start_rates, strict=True):
+            group["initial_lr"], group["lr"] = rate, rate * factor
 
 
 def started_network(recipe: Recipe) -> nn.Module:
     """Build the recipe's network, seeded, and start it as the recipe says."""
+    spec = network_spec(recipe.network)
+    if not spec.trained:
+        raise UserError(f"network: {recipe.network} has nothing to learn")
+    if spec.reconstruction is not None:
+        log.warning("%s is %s", spec.label, spec.reconstruction)
     torch.manual_seed(recipe.seed)
     network = create_network(recipe.network, recipe.scale)
     if recipe.start == "bicubic":

@@ -1,9 +1,12 @@
 """A training run in its folder: started, measured, stopped, resumed, finished.
 
 recipe.yaml            the resolved recipe
-last.ckpt              everything needed to go on
+pictures.json          the pictures that it sees
+last.ckpt              everything needed to go on; earlier and best ones: see `checkpoints`
 log.csv                iteration, loss, seconds, and the PSNR measured now and then
 weights.safetensors    the weights of the last measurement, in lightsr's format
+best.safetensors       those that measured best
+samples/, tensorboard/ pictures enlarged at the last measurement; curves
 """
 
 # torch's own annotations are partial.
@@ -12,154 +15,174 @@ weights.safetensors    the weights of the last measurement, in lightsr's format
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import logging
-import time
+import warnings
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor, nn
+from lightning.pytorch.plugins.precision import MixedPrecision
+from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
-from lightsr.errors import UserError
-from lightsr.images.resize import degrade, mod_crop
-from lightsr.metrics import compare
-from lightsr.training.data import Patches, load_pairs
+from lightsr.errors import LightsrError, UserError
+from lightsr.training.checkpoints import Checkpoints, WholeFiles
+from lightsr.training.data import load_pairs
+from lightsr.training.devices import Place, choose_device, choose_precision, own_place
+from lightsr.training.inventory import take_stock
+from lightsr.training.keeper import Keeper
+from lightsr.training.measuring import find_sets
 from lightsr.training.module import SuperResolution
+from lightsr.training.progress import LoggedProgress, Progress
 from lightsr.training.recipe import Recipe, read_recipe, write_recipe
-from lightsr.weights.files import save_tensors
+from lightsr.training.resident import choose_patches
+from lightsr.training.stopping import Stopped, StopSignals
 
 log = logging.getLogger(__name__)
 
+_LONGEST_WAIT = timedelta(hours=2)
+"""How long processes wait for one that measures."""
 
-def train(recipe: Recipe, folder: Path) -> Path:
+
+def train(
+    recipe: Recipe, folder: Path, *, device: str | None = None, progress: Progress | None = None
+) -> Path:
     """Train from the start in a new run folder; return the weights file.
 
-    Raises `UserError` if the folder holds a run already or the recipe's data is not usable.
+    `device` goes before the recipe's. Raises `UserError` if the folder holds a run already or the
+    recipe's data is not usable, and `Stopped` when it was told to stop.
     """
-    if (folder / "recipe.yaml").exists():
+    if own_place().first and (folder / "recipe.yaml").exists():
         raise UserError(f"{folder}: holds a run already; resume it, or name another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_recipe(recipe, folder / "recipe.yaml")
-    return _fit(recipe, folder, None)
+    return _fit(recipe, folder, None, device, progress or LoggedProgress())
 
 
-def resume(folder: Path) -> Path:
+def resume(folder: Path, *, device: str | None = None, progress: Progress | None = None) -> Path:
     """Go on with the run in `folder` from its last checkpoint; return the weights file."""
     if not (folder / "recipe.yaml").exists():
         raise UserError(f"{folder}: holds no run to resume (no recipe.yaml)")
-    last = folder / "last.ckpt"
-    return _fit(read_recipe(folder / "recipe.yaml"), folder, last if last.exists() else None)
+    recipe = read_recipe(folder / "recipe.yaml")
+    checkpoints = Checkpoints(folder, recipe.keep)
+    if own_place().first:
+        checkpoints.clean()
+    return _fit(recipe, folder, checkpoints.newest(), device, progress or LoggedProgress())
 
 
-def measure(network: nn.Module, pictures: list[Path], recipe: Recipe) -> float:
-    """Return the mean PSNR in dB on luma of whole-picture inference, by the exact protocol."""
-    scores: list[float] = []
-    for path in pictures:
-        with Image.open(path) as picture:
-            hr = mod_crop(np.asarray(picture.convert("RGB")), recipe.scale)
-        lr = degrade(hr, recipe.scale, recipe.data.border)
-        with torch.inference_mode():
-            sr: Tensor = network(torch.from_numpy(lr).permute(2, 0, 1)[None].float() / 255)
-        scores.append(compare(_to_pixels(sr), hr, recipe.scale).psnr)
-    return float(np.mean(scores))
-
-
-class _Keeper(Callback):
-    """Measures, logs and checkpoints at the intervals of the recipe."""
-
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
-        self.recipe, self.folder = recipe, folder
-        self.sets = {
-            name: sorted(p for p in root.expanduser().iterdir() if p.is_file())
-            for name, root in recipe.validation.folders.items()
-        }
-        self.losses: list[float] = []
-        self.since = time.perf_counter()
-
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,  # noqa: ARG002 - Lightning passes it by name
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
-        step, recipe = trainer.global_step, self.recipe
-        self.losses.append(float(outputs["loss"]))
-        ended = step == recipe.iterations
-        row: dict[str, float] = {}
-        if step % recipe.validation.every == 0 or ended:
-            row = {
-                name: measure(pl_module.kept, pictures, recipe)
-                for name, pictures in self.sets.items()
-            }
-            self._write_weights(pl_module.kept)
-        if row or step % 50 == 0:
-            self._log(step, row)
-        if step % recipe.checkpoint_every == 0 or ended:
-            beside = self.folder / "next.ckpt"
-            trainer.save_checkpoint(beside)
-            beside.replace(self.folder / "last.ckpt")
-
-    def _log(self, step: int, scores: dict[str, float]) -> None:
-        seconds = (time.perf_counter() - self.since) / max(1, len(self.losses))
-        row = {"iteration": step, "loss": float(np.mean(self.losses)), "seconds": seconds}
-        path = self.folder / "log.csv"
-        fields = [*row, *self.sets]
-        new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fields)
-            if new:
-                writer.writeheader()
-            writer.writerow({key: f"{value:.6g}" for key, value in {**row, **scores}.items()})
-        told = "".join(f"  {name} {psnr:.3f} dB" for name, psnr in scores.items())
-        log.info("%6d  loss %.4f  %.2f s/it%s", step, row["loss"], seconds, told)
-        self.losses.clear()
-        self.since = time.perf_counter()
-
-    def _write_weights(self, network: nn.Module) -> None:
-        tensors = {name: value.numpy() for name, value in network.state_dict().items()}
-        about = {"network": self.recipe.network, "scale": str(self.recipe.scale)}
-        save_tensors(self.folder / "weights.safetensors", tensors, about)
-
-
-def _fit(recipe: Recipe, folder: Path, checkpoint: Path | None) -> Path:
+def _fit(
+    recipe: Recipe,
+    folder: Path,
+    newest: tuple[Path, int] | None,
+    device_named: str | None,
+    progress: Progress,
+) -> Path:
+    place = own_place()
+    device = choose_device(device_named or recipe.device, place)
+    compute = choose_precision(recipe, device)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    checkpoint, first = newest or (None, 0)
+    sets = find_sets(recipe)
     pairs = load_pairs(recipe.data, recipe.scale)
-    log.info("%d pictures", len(pairs))
-    first = 0
-    if checkpoint is not None:
-        first = int(torch.load(checkpoint, weights_only=True)["global_step"])
-        log.info("going on from iteration %d", first)
-    patches = Patches(pairs, recipe.data, recipe.scale, recipe.seed, first)
-    # It says nothing here that a user could act on; what it warns of is shown.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    trainer = lightning.Trainer(
+    patches = choose_patches(
+        pairs, recipe.data, recipe.scale, recipe.seed, first, device, place.rank, place.world
+    )
+    module = SuperResolution(recipe, compute)
+    if place.first:
+        # Only now: what is wrong with a recipe shows before, and leaves no folder behind.
+        folder.mkdir(parents=True, exist_ok=True)
+        if checkpoint is None:
+            beside = folder / "recipe.yaml.part"
+            write_recipe(recipe, beside)
+            beside.replace(folder / "recipe.yaml")
+        take_stock(pairs, folder, first)
+        log.info("%d pictures, on %s in %s", len(pairs), _named(device, place), _short(compute))
+        if checkpoint is not None:
+            log.info("going on from iteration %d", first)
+    with StopSignals() as signals, _only_what_matters():
+        keeper = Keeper(recipe, folder, sets, place, device, first, progress, signals)
+        trainer = _trainer(recipe, folder, place, device, compute, keeper)
+        # One batch a time comes out of the set ready-made, so the loader must not batch again.
+        loader = DataLoader(patches, batch_size=None)
+        try:
+            trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
+        except Stopped:
+            if place.first:
+                log.info("stopped after iteration %d", trainer.global_step)
+            raise
+        except RuntimeError as error:
+            if place.world == 1:
+                raise
+            raise _lost_process(folder, recipe, error) from error
+    return folder / "weights.safetensors"
+
+
+def _trainer(
+    recipe: Recipe,
+    folder: Path,
+    place: Place,
+    device: torch.device,
+    compute: torch.dtype,
+    keeper: Keeper,
+) -> lightning.Trainer:
+    plugins: list[Any] = [WholeFiles()]
+    if compute == torch.float16:
+        plugins.append(ScaledGradients("16-mixed", device.type, torch.amp.GradScaler(device.type)))
+    several = DDPStrategy(timeout=_LONGEST_WAIT, gradient_as_bucket_view=True)
+    devices: Any = place.local_world
+    if place.world == 1 and device.type == "cuda":
+        devices = [device.index]
+    return lightning.Trainer(
         max_steps=recipe.iterations,
-        accelerator="auto",
-        devices=1,
+        accelerator={"cuda": "gpu"}.get(device.type, device.type),
+        devices=devices,
+        num_nodes=place.world // place.local_world,
+        strategy=several if place.world > 1 else "auto",
+        plugins=plugins,
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        gradient_clip_val=recipe.optimiser.clip,
-        callbacks=[_Keeper(recipe, folder)],
+        callbacks=[keeper],
     )
-    # One batch a time comes out of the set ready-made, so the loader must not batch again.
-    loader = DataLoader(patches, batch_size=None)
-    trainer.fit(SuperResolution(recipe), loader, ckpt_path=checkpoint, weights_only=True)
-    return folder / "weights.safetensors"
 
 
-def _to_pixels(sr: Tensor) -> NDArray[np.uint8]:
-    pixels = (sr[0].clamp(0, 1) * 255).round().to(torch.uint8)
-    return np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())
+class ScaledGradients(MixedPrecision):
+    """Loss scaling for fp16; what is computed in fp16 is for the trained form to say."""
+
+    @contextlib.contextmanager
+    def forward_context(self) -> Any:
+        """Change nothing."""
+        yield
+
+
+@contextlib.contextmanager
+def _only_what_matters() -> Any:
+    """Keep quiet what Lightning says that a user could not act on."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*num_workers.*|.*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__`.*")
+        warnings.filterwarnings("ignore", message=".*available but not used.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        yield
+
+
+def _lost_process(folder: Path, recipe: Recipe, error: RuntimeError) -> LightsrError:
+    newest = Checkpoints(folder, recipe.keep).newest()
+    reached = f"from iteration {newest[1]}" if newest is not None else "from the start"
+    return LightsrError(
+        f"a process of this run was lost ({str(error).splitlines()[0]}); start the same command "
+        f"with --resume {folder} to go on {reached}"
+    )
+
+
+def _named(device: torch.device, place: Place) -> str:
+    return f"{place.world} x {device.type}" if place.world > 1 else str(device)
+
+
+def _short(compute: torch.dtype) -> str:
+    return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(compute, "fp32")

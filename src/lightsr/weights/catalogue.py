@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from lightsr.errors import WeightsError, unknown_name
+from lightsr.networks.registry import list_networks, network_spec
 from lightsr.weights.files import read_bytes, write_whole
 
 FOLDER = Path(__file__).with_name("files")
@@ -81,7 +82,7 @@ def find(network: str, scale: int, tag: str = "default", folder: Path = FOLDER) 
     entries = [e for e in _read(folder) if (e.network, e.scale) == (network, scale)]
     if not entries:
         raise WeightsError(
-            f"no weights are shipped for {network} x{scale}{_others(network, folder)}; "
+            f"no weights are shipped for {_label(network)} x{scale}{_others(network, folder)}; "
             f"give a file of weights"
         )
     for entry in entries:
@@ -105,6 +106,12 @@ def best(scale: int, folder: Path = FOLDER) -> Shipped:
         there = f"there are: {', '.join(f'x{s}' for s in scales)}" if scales else "there are none"
         raise WeightsError(f"no weights are shipped for x{scale}; {there}")
     return max(entries, key=_rank)
+
+
+def require_no_weights(network: str, weights: str | Path | None) -> None:
+    """Raise `WeightsError` where weights are given to a network that has nothing to learn."""
+    if weights not in (None, "default"):
+        raise WeightsError(f"{network} has nothing to learn and takes no weights; leave them out")
 
 
 def add_to_catalogue(
@@ -181,6 +188,11 @@ def _entry(raw: dict[str, Any], folder: Path) -> Shipped:
         licence=raw["licence"],
         card=folder / raw["card"],
     )
+
+
+def _label(network: str) -> str:
+    """Return the name as people are shown it; an unknown one as it is."""
+    return network_spec(network).label if network in list_networks() else network
 
 
 def _rank(entry: Shipped) -> float:

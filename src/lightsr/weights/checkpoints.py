@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightsr.errors import WeightsError
+from lightsr.weights.caffe import is_caffemodel, parse_caffemodel
 from lightsr.weights.files import Tensors, parse_safetensors, read_bytes, require_finite
 from lightsr.weights.matlab import is_mat5, parse_mat5
+from lightsr.weights.tensorflow import index_of, is_bundle, parse_bundle
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
 """Keys under which projects put the tensors, the one to prefer first."""
@@ -53,10 +55,12 @@ class Reader:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Return the tensors of a checkpoint, out of whatever they are wrapped in.
 
+    Of a TensorFlow checkpoint `path` is the index, another file, or what their names begin with.
     Floating-point tensors become float32. Raises `WeightsError` naming the file: missing, empty,
     truncated, of no known format, made to run code, without tensors, or with a value that is not
     finite.
     """
+    path = index_of(path)
     content = read_bytes(path)
     if not content:
         raise WeightsError(f"{path} is empty")
@@ -118,6 +122,8 @@ READERS = (
     Reader("safetensors", _is_safetensors, parse_safetensors),
     Reader("MATLAB 5", is_mat5, parse_mat5),
     Reader("PyTorch", _is_torch_archive, _read_torch),
+    Reader("TensorFlow", is_bundle, parse_bundle),
+    Reader("Caffe", is_caffemodel, parse_caffemodel),
     Reader("PyTorch's older format", _is_pickle, _read_torch),
 )
 """Tried in this order."""

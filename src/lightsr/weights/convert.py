@@ -14,13 +14,19 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lightsr.errors import WeightsError
+from lightsr.networks.registry import network_spec
 from lightsr.weights import (
+    official_awsrn,
     official_carn,
     official_ecbsr,
     official_fdiwn,
+    official_idn,
     official_imdn,
+    official_lapar,
+    official_maffsrn,
     official_matlab,
     official_rfdn,
+    ported,
 )
 from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
 from lightsr.weights.families import Family, Found, Shapes, require_exact, shown
@@ -33,6 +39,11 @@ FAMILIES = (
     official_carn.FAMILY,
     official_rfdn.FAMILY,
     official_ecbsr.FAMILY,
+    official_awsrn.FAMILY,
+    official_maffsrn.FAMILY,
+    official_lapar.FAMILY,
+    *official_idn.FAMILIES,
+    *ported.FAMILIES,
 )
 """Every family of published checkpoints that lightsr knows; one module each."""
 
@@ -45,14 +56,15 @@ def convert(checkpoint: Path, network: str, scale: int) -> Tensors:
     an unknown network or scale, and `WeightsError` naming the file and what is wrong: unreadable
     (see `read_checkpoint`), of another network or scale, or a tensor missing, surplus or misshapen.
     """
-    from lightsr.networks.registry import network_spec
-
     network_spec(network, scale)
     return fit(read_checkpoint(checkpoint), checkpoint, network, scale)
 
 
 def fit(read: Checkpoint, path: Path, network: str, scale: int) -> Tensors:
     """Do what `convert` does with a checkpoint already read from `path`."""
+    spec = network_spec(network, scale)
+    if not spec.trained:
+        raise WeightsError(f"{network} has nothing to learn, so {path} cannot be for it")
     expected = expected_shapes(network, scale)
     if read.metadata.get("format") == FORMAT:
         require_fit(read.metadata, path, network, scale)
@@ -63,7 +75,7 @@ def fit(read: Checkpoint, path: Path, network: str, scale: int) -> Tensors:
         return family.convert(read.tensors, expected, path)
     if not any(name in expected for name in read.tensors):
         raise WeightsError(
-            f"{path} holds no checkpoint of {network} that lightsr knows "
+            f"{path} holds no checkpoint of {spec.label} that lightsr knows "
             f"({len(read.tensors)} tensors, the first named {shown(next(iter(read.tensors)))!r}); "
             f"see that --model names its network"
         )

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from lightsr.errors import WeightsError
-from lightsr.weights.catalogue import Shipped, find
+from lightsr.weights.catalogue import Shipped, find, require_no_weights
 from lightsr.weights.checkpoints import Checkpoint, read_checkpoint
 from lightsr.weights.families import require_exact
 from lightsr.weights.files import FORMAT, Tensors
+from lightsr.weights.tensorflow import index_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,13 +27,17 @@ def create_network(name: str, scale: int, weights: Source | None = "default") ->
 
     `weights` is the tag of shipped weights ("default": the ones that lightsr uses itself), the
     path of a file (ours, or any published checkpoint that `lightsr convert` takes), or None for
-    the random values that training starts from. Needs torch. Raises `UserError` for an unknown
+    the random values that training starts from. A network with nothing to learn needs none. Needs
+    torch. Raises `UserError` for an unknown
     name or scale and `WeightsError` for weights that are not there, not readable, or do not fit.
     """
     from lightsr.networks.build import create_network as create_bare
+    from lightsr.networks.registry import network_spec
 
     network = create_bare(name, scale)
-    if weights is not None:
+    if not network_spec(name).trained:
+        require_no_weights(name, weights)
+    elif weights is not None:
         found = locate(name, scale, weights)
         path = found.verified("safetensors") if isinstance(found, Shipped) else found
         put(network, load_fitting(path, name, scale), path)
@@ -72,7 +77,7 @@ def locate(network: str, scale: int, weights: Source) -> Shipped | Path:
     from lightsr.networks.registry import network_spec
 
     network_spec(network, scale)
-    path = Path(weights)
+    path = index_of(Path(weights))
     if isinstance(weights, Path) or path.name != weights or path.suffix or path.exists():
         if not path.exists():
             raise WeightsError(f"{path} does not exist")

@@ -170,7 +170,8 @@ def _nearest(shapes: Shapes) -> Held | None:
 
 
 def _every() -> list[Held]:
-    return [Held(name, scale) for name in list_networks() for scale in network_spec(name).scales]
+    specs = [network_spec(name) for name in list_networks()]
+    return [Held(spec.name, scale) for spec in specs if spec.trained for scale in spec.scales]
 
 
 def _size(held: Held) -> int | None:

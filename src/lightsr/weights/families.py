@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lightsr.errors import WeightsError
@@ -55,6 +56,27 @@ def rename(
     return {ours: tensors[name].reshape(expected[ours]) for name, ours in theirs.items()}
 
 
+def from_hwio(
+    tensors: Mapping[str, NDArray[Any]],
+    expected: Shapes,
+    path: Path,
+    their_name: Callable[[str], str],
+) -> Tensors:
+    """Return TensorFlow's tensors under our names, filters turned from height, width, in, out.
+
+    Strict, and raises what `rename` does.
+    """
+    theirs = {their_name(ours): ours for ours in expected}
+    shapes = {name: _hwio(expected[ours]) for name, ours in theirs.items()}
+    require_exact(tensors, shapes, path)
+    return {
+        ours: np.ascontiguousarray(tensors[name].transpose(3, 2, 0, 1))
+        if tensors[name].ndim == 4
+        else tensors[name]
+        for name, ours in theirs.items()
+    }
+
+
 def require_exact(
     tensors: Mapping[str, NDArray[Any]], expected: Shapes, path: Path, network: str = ""
 ) -> None:
@@ -85,6 +107,10 @@ def shown(name: str) -> str:
     """Return a tensor's name as a message can show it, whatever a file put there: in one line."""
     printable = name if name.isprintable() else ascii(name)
     return printable if len(printable) <= 100 else f"{printable[:100]}..."
+
+
+def _hwio(shape: Shape) -> Shape:
+    return (shape[2], shape[3], shape[1], shape[0]) if len(shape) == 4 else shape
 
 
 def _first(names: Collection[str], count: int = 3) -> str:

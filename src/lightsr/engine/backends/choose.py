@@ -6,6 +6,7 @@ opened.
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,10 +16,14 @@ from typing import TYPE_CHECKING
 from lightsr.engine.backends.base import Backend
 from lightsr.errors import BackendError, UserError, WeightsError, unknown_name
 from lightsr.networks.registry import known_scales, network_spec
-from lightsr.weights.catalogue import best, find, shipped
+from lightsr.weights.catalogue import best, find, require_no_weights, shipped
+from lightsr.weights.tensorflow import index_of
 
 if TYPE_CHECKING:
+    from lightsr.engine.backends.bicubic import BicubicBackend
     from lightsr.engine.backends.torch import TorchBackend
+
+log = logging.getLogger("lightsr")
 
 BACKENDS = ("auto", "fused", "onnxruntime", "openvino", "torch")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -49,6 +54,13 @@ class Choice:
             raise WeightsError("the weights have an empty name; give a tag or a file")
         if self.backend == "openvino":
             raise BackendError("the openvino backend is not in this version; use onnxruntime")
+        if self.needs_no_weights:
+            require_no_weights(str(self.model), self.weights)
+
+    @property
+    def needs_no_weights(self) -> bool:
+        """Whether a network is named that has nothing to learn."""
+        return self.model is not None and not network_spec(self.model).trained
 
     @property
     def file(self) -> Path | None:
@@ -57,12 +69,14 @@ class Choice:
         A `Path`, and a string that looks like one (it has a folder or a suffix, or is there), is
         a file.
         """
-        path = Path(self.weights)
+        path = index_of(Path(self.weights))
         looks_like_one = path.name != self.weights or path.suffix or path.exists()
         return path if isinstance(self.weights, Path) or looks_like_one else None
 
     def shipped_scales(self) -> tuple[int, ...]:
-        """Return the scales, ascending, at which weights for this choice are shipped."""
+        """Return the scales, ascending, at which weights for this choice are at hand."""
+        if self.model is not None and self.needs_no_weights:
+            return network_spec(self.model).scales
         there = {
             entry.scale
             for entry in shipped()
@@ -74,20 +88,32 @@ class Choice:
 def open_backend(choice: Choice, scale: int | None = None) -> Backend:
     """Return the backend for a choice at a scale, with its network loaded.
 
+    What is no more than a reconstruction is said to be one in the log.
+
     `scale` None means the one that a file of weights was made for, and 4 for shipped weights.
     "auto" is, on the processor, the fused backend where it can run the network and ONNX Runtime
     elsewhere, unless the device or the weights need torch. Raises
     `UserError` and its kinds for names, weights and devices that are not there or do not go
     together.
     """
+    backend = _open(choice, scale)
+    spec = network_spec(backend.network)
+    if spec.reconstruction is not None:
+        log.warning("%s is %s", spec.label, spec.reconstruction)
+    return backend
+
+
+def _open(choice: Choice, scale: int | None) -> Backend:
     choice.check()
-    if scale is not None and scale not in known_scales():
+    if choice.model is not None:
+        network_spec(choice.model, scale)
+    elif scale is not None and scale not in known_scales():
         known = ", ".join(f"x{s}" for s in known_scales())
         raise UserError(f"there is no scale x{scale}; networks enlarge by {known}")
-    if choice.model is not None and scale is not None:
-        network_spec(choice.model, scale)
     if choice.file is not None and not choice.file.exists():
         raise WeightsError(f"{choice.file} does not exist")
+    if choice.needs_no_weights and choice.backend != "torch" and choice.device in ("auto", "cpu"):
+        return _open_bicubic(choice, scale)
     is_graph = choice.file is None or choice.file.suffix == ".onnx"
     backend = choice.backend
     if backend == "auto" and (choice.device in ("cuda", "mps") or not is_graph):
@@ -110,6 +136,13 @@ def at_hand() -> dict[str, tuple[str, ...]]:
     if find_spec("torch") is not None:
         found["torch"] = ("fp32",)
     return found
+
+
+def _open_bicubic(choice: Choice, scale: int | None) -> BicubicBackend:
+    from lightsr.engine.backends.bicubic import BicubicBackend, require_supported
+
+    require_supported(choice.backend, choice.precision)
+    return BicubicBackend(str(choice.model), scale or DEFAULT_SCALE)
 
 
 def _open_graph(choice: Choice, scale: int | None, backend: str) -> Backend:

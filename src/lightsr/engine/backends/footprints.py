@@ -5,7 +5,8 @@ from __future__ import annotations
 from lightsr.engine.backends.base import MemoryModel
 
 # From run to run, what the allocator makes of torch's requests differs by a fifth and more, so
-# that only the flagship has figures under torch; the others are guessed, on the safe side.
+# that only the flagship has figures under torch, and DRCN, for which the guess is not enough; the
+# others are guessed, on the safe side. DRCN was measured at x2, and works on output pixels alone.
 _TORCH_FDIWN = MemoryModel(25_000_000, 4_000)
 
 MEASURED: dict[tuple[str, str, int], MemoryModel] = {
@@ -21,6 +22,9 @@ MEASURED: dict[tuple[str, str, int], MemoryModel] = {
     ("onnxruntime", "carn-m", 2): MemoryModel(1_000_000, 5_103),
     ("onnxruntime", "carn-m", 3): MemoryModel(8_000_000, 8_242),
     ("onnxruntime", "carn-m", 4): MemoryModel(5_000_000, 14_570),
+    ("onnxruntime", "drcn", 2): MemoryModel(1_000_000, 16_500),
+    ("onnxruntime", "drcn", 3): MemoryModel(1_000_000, 37_125),
+    ("onnxruntime", "drcn", 4): MemoryModel(1_000_000, 66_000),
     ("onnxruntime", "e-rfdn", 2): MemoryModel(1_000_000, 4_039),
     ("onnxruntime", "e-rfdn", 3): MemoryModel(1_000_000, 4_015),
     ("onnxruntime", "e-rfdn", 4): MemoryModel(1_000_000, 3_990),
@@ -36,12 +40,24 @@ MEASURED: dict[tuple[str, str, int], MemoryModel] = {
     ("onnxruntime", "ecbsr-m4c8", 2): MemoryModel(2_000_000, 603),
     ("onnxruntime", "ecbsr-m4c8", 3): MemoryModel(3_000_000, 1_065),
     ("onnxruntime", "ecbsr-m4c8", 4): MemoryModel(8_000_000, 1_751),
+    ("onnxruntime", "idn", 2): MemoryModel(7_000_000, 2_611),
+    ("onnxruntime", "idn", 3): MemoryModel(9_000_000, 3_058),
+    ("onnxruntime", "idn", 4): MemoryModel(1_000_000, 3_663),
+    ("onnxruntime", "idn-rgb", 2): MemoryModel(1_000_000, 5_821),
+    ("onnxruntime", "idn-rgb", 3): MemoryModel(1_000_000, 6_212),
+    ("onnxruntime", "idn-rgb", 4): MemoryModel(1_000_000, 6_032),
+    ("onnxruntime", "idn-tf", 2): MemoryModel(2_000_000, 1_517),
+    ("onnxruntime", "idn-tf", 3): MemoryModel(3_000_000, 1_483),
+    ("onnxruntime", "idn-tf", 4): MemoryModel(3_000_000, 1_512),
     ("onnxruntime", "imdn", 2): MemoryModel(9_000_000, 4_614),
     ("onnxruntime", "imdn", 3): MemoryModel(13_000_000, 4_495),
     ("onnxruntime", "imdn", 4): MemoryModel(11_000_000, 4_533),
     ("onnxruntime", "rfdn", 2): MemoryModel(22_000_000, 4_150),
     ("onnxruntime", "rfdn", 3): MemoryModel(11_000_000, 4_147),
     ("onnxruntime", "rfdn", 4): MemoryModel(13_000_000, 4_116),
+    ("torch", "drcn", 2): MemoryModel(1_000_000, 32_000),
+    ("torch", "drcn", 3): MemoryModel(1_000_000, 72_000),
+    ("torch", "drcn", 4): MemoryModel(1_000_000, 128_000),
     ("torch", "fdiwn", 2): _TORCH_FDIWN,
     ("torch", "fdiwn", 3): _TORCH_FDIWN,
     ("torch", "fdiwn", 4): _TORCH_FDIWN,

@@ -7,6 +7,7 @@ one output "sr", [n, 3, scale*h, scale*w], all sizes free, and the metadata `lig
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib import import_module
@@ -21,6 +22,8 @@ from lightsr.engine.machine import available_cores
 from lightsr.errors import BackendError, LightsrError, WeightsError
 from lightsr.networks.registry import list_networks, network_spec
 
+# Builds of 2026 keep a session file for telemetry unless they are told not to before they load.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 _ort: Any = import_module("onnxruntime")  # It has no types.
 _ONLY_FATAL = 4
 """Log level: an error arrives as an exception, and need not be printed by the runtime as well."""

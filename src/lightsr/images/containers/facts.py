@@ -9,6 +9,10 @@ class UnreadableError(Exception):
     """The file cannot be read; the message is the reason, and `read_picture` adds the name."""
 
 
+class OversizedError(UnreadableError):
+    """The file has more pixels than was allowed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Findings about one file."""

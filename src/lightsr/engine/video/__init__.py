@@ -1,0 +1,1 @@
+"""Enlarging videos: read, convert colours, enlarge, encode in segments, join."""

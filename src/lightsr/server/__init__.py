@@ -1,0 +1,1 @@
+"""Enlarging over HTTP: a REST API and a page, with the network in processes of its own."""

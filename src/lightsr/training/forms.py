@@ -1,0 +1,106 @@
+"""The form in which a network is trained: equal to it, reading its parameters, but faster.
+
+FDIWN has a form of its own (`lightsr.networks.fdiwn_training`) for processors, where every pass
+over a feature map counts. Other networks, and all of them on GPUs, run as they are, in mixed
+precision by autocast, the block that they repeat compiled.
+"""
+
+# torch's own annotations are partial.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lightsr.networks.fdiwn import FDIWN
+from lightsr.networks.fdiwn_training import FDIWNTraining
+from lightsr.training.losses import RecipeLoss
+
+Computation = Callable[[Tensor, Tensor, int], Tensor]
+"""The loss of (LR, HR, iteration)."""
+
+_ALIKE = 4
+"""Blocks of a kind from which compiling one for all of them pays."""
+
+
+def trained_form(
+    network: nn.Module,
+    loss: RecipeLoss,
+    device: torch.device,
+    compute: torch.dtype,
+    compiled: bool | Literal["auto"],
+) -> Computation:
+    """Return what computes the loss, the network's convolutions in the type `compute`."""
+    if compiled == "auto":
+        compiled = device.type == "cuda" and find_spec("triton") is not None
+    if compiled:
+        compile_blocks(network)
+    elif isinstance(network, FDIWN) and device.type == "cpu":
+        form = FDIWNTraining(network, compute)
+        return lambda lr, hr, iteration: loss(form, lr, hr, iteration)
+    return mixed_form(network, loss, device, compute)
+
+
+def mixed_form(
+    network: nn.Module, loss: RecipeLoss, device: torch.device, compute: torch.dtype
+) -> Computation:
+    """Return what computes the loss of a network as it is, by autocast unless in float32."""
+    if compute == torch.float32:
+        return lambda lr, hr, iteration: loss(network, lr, hr, iteration)
+    keep_colours_exact(network)
+
+    def mixed(lr: Tensor, hr: Tensor, iteration: int) -> Tensor:
+        # Weights are cast once and kept for all uses in a step: groups of FDIWN have two.
+        with torch.autocast(device.type, dtype=compute):
+            return loss(network, lr, hr, iteration)
+
+    return mixed
+
+
+def keep_colours_exact(network: nn.Module) -> None:
+    """Let convolutions that read or write colours compute in float32 also under autocast.
+
+    Colours run in 0..255, of which bf16 tells 256 levels only up to 256 and none between.
+    """
+    phases = int(getattr(network, "scale", 1)) ** 2
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            written = module.out_channels in {1, 3, phases, 3 * phases}
+            if module.in_channels <= 3 or written:
+                setattr(module, "forward", _exact(module.forward))  # noqa: B010 - typed a method
+
+
+def compile_blocks(network: nn.Module) -> None:
+    """Compile the block that the network repeats, once for all; the whole one if it has none."""
+    blocks = repeated_blocks(network) or [network]
+    for block in blocks:
+        block.compile()
+
+
+def repeated_blocks(network: nn.Module) -> list[nn.Module]:
+    """Return the outermost modules of a kind of ours that the network has several of."""
+    inner = [module for module in network.modules() if _is_block(module)]
+    counts = Counter(type(module) for module in inner)
+    for module in inner:
+        if counts[type(module)] >= _ALIKE:
+            return [one for one in inner if type(one) is type(module)]
+    return []
+
+
+def _is_block(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("lightsr.") and any(module.children())
+
+
+def _exact(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def run(x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return forward(x.float())
+
+    return run

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+import pytest
+import torch
+from networks.tester import noise, perturbed
+from torch import Tensor, nn
+
+from lightsr.networks.build import create_network
+from lightsr.networks.fdiwn import FDIWN, fdiwn
+from lightsr.networks.fdiwn_training import FDIWNTraining
+from lightsr.networks.gradients import GatedSum, SelfGate, Statistics
+
+
+def gradients(run: nn.Module, network: nn.Module, x: Tensor, by: Tensor) -> dict[str, Tensor]:
+    network.zero_grad()
+    (run(x) * by).sum().backward()
+    return {name: cast(Tensor, p.grad).clone() for name, p in network.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"), [("fdiwn", 2), ("fdiwn", 4), ("fdiwn-m", 3), ("fdiwn-m", 4)]
+)
+def test_training_form_and_its_gradients_are_equal(name: str, scale: int) -> None:
+    network = cast(FDIWN, perturbed(create_network(name, scale)).double())
+    training = FDIWNTraining(network, torch.float64)
+    x = noise(2, 3, 7, 5, dtype=torch.float64)
+    wanted = network(x)
+    assert (training(x) - wanted).abs().max() <= 1e-12 * wanted.abs().max()
+    by = noise(*wanted.shape, dtype=torch.float64, seed=1)
+    plain = gradients(network, network, x, by)
+    for key, gradient in gradients(training, network, x, by).items():
+        torch.testing.assert_close(gradient, plain[key], rtol=1e-7, atol=1e-9)
+
+
+def test_one_colour_has_finite_gradients() -> None:
+    torch.manual_seed(0)
+    network = fdiwn(4)
+    FDIWNTraining(network)(torch.full((1, 3, 6, 6), 0.5)).sum().backward()
+    assert all(torch.isfinite(cast(Tensor, p.grad)).all() for p in network.parameters())
+
+
+def test_bf16_stays_near_float32() -> None:
+    """Convolutions in bf16 change a picture by less than 8 bits can show, on average."""
+    torch.manual_seed(0)
+    network = cast(FDIWN, perturbed(fdiwn(2)))
+    network.start_at_bicubic()
+    network = perturbed(network, seed=1)
+    lr = nn.functional.interpolate(noise(1, 3, 5, 5), size=(16, 16), mode="bicubic").clamp(0, 1)
+    with torch.no_grad():
+        wanted = network(lr)
+        got = FDIWNTraining(cast(FDIWN, network), torch.bfloat16)(lr)
+    assert got.dtype == torch.float32
+    assert (got - wanted).pow(2).mean().sqrt() < 0.5 / 255
+
+
+def test_written_out_gradients() -> None:
+    random = torch.Generator().manual_seed(0)
+
+    def values(*shape: int) -> Tensor:
+        drawn = torch.randn(shape, generator=random, dtype=torch.float64)
+        return drawn.requires_grad_()
+
+    x, y, vectors, p, q = values(2, 4, 3, 3), values(2, 4, 3, 3), values(3, 4), values(1), values(1)
+    assert torch.autograd.gradcheck(lambda *a: SelfGate.apply(*a, 1e-5), (x, vectors))
+    assert torch.autograd.gradcheck(Statistics.apply, (x,))
+    assert torch.autograd.gradcheck(
+        lambda x, v, p, y, q: GatedSum.apply(x, v, 1e-5, p, y, q), (x, vectors, p, y, q)
+    )
+
+
+def test_training_form_has_no_parameters_of_its_own() -> None:
+    network = fdiwn(2)
+    before = copy.deepcopy(network.state_dict())
+    training = FDIWNTraining(network)
+    assert {id(p) for p in training.parameters()} == {id(p) for p in network.parameters()}
+    training(noise(1, 3, 4, 4)).sum().backward()
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
