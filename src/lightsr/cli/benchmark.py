@@ -103,7 +103,10 @@ def benchmark(
         bool, typer.Option("--no-plots", help="Leave out the plots, which need matplotlib.")
     ] = False,
     backend: Annotated[
-        str, typer.Option(metavar="auto|onnxruntime|openvino|torch", help="What runs the networks.")
+        str,
+        typer.Option(
+            metavar="auto|fused|onnxruntime|openvino|torch", help="What runs the networks."
+        ),
     ] = "auto",
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where the backend runs them.")
@@ -111,7 +114,7 @@ def benchmark(
     precision: Annotated[
         str,
         typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="What the backend computes in."),
-    ] = "auto",
+    ] = "fp32",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> int:
     """Make the comparison table of all networks, measured beside published.

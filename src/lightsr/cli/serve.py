@@ -30,7 +30,7 @@ def serve(
         _option("Network where a request names none.", "NAME", "MODEL"),
     ] = _USUAL.model,
     backend: Annotated[
-        str, _option("What runs it.", "auto|onnxruntime|openvino|torch", "BACKEND")
+        str, _option("What runs it.", "auto|fused|onnxruntime|openvino|torch", "BACKEND")
     ] = _USUAL.backend,
     device: Annotated[
         str, _option("Where it runs.", "auto|cpu|cuda|mps", "DEVICE")

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from lightsr.engine.backends.choose import at_hand
 from lightsr.engine.machine import available_cores, processor_name
 from lightsr.errors import LightsrError, UserError
 from lightsr.evaluation.benchmark.cache import Cache
@@ -173,13 +174,15 @@ class Timer:
 
 def machine(engine: Engine) -> dict[str, Any]:
     """Return what a latency depends on beside the network: processor, cores, libraries."""
-    library = "torch" if _by_torch(engine) else "onnxruntime"
+    libraries = ["torch"] if _by_torch(engine) else ["onnxruntime"]
+    if engine.backend == "fused" or (engine.backend == "auto" and "fused" in at_hand()):
+        libraries = ["llvmlite", *libraries]
     return {
         "processor": processor_name(),
         "cores": available_cores(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "system": f"{platform.system()} {platform.machine()}",
-        "library": f"{library} {_version(library)}",
+        "library": ", ".join(f"{library} {_version(library)}" for library in libraries),
     }
 
 

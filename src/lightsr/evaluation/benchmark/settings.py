@@ -47,7 +47,7 @@ class Engine:
 
     backend: str = "auto"
     device: str = "auto"
-    precision: str = "auto"
+    precision: str = "fp32"
 
     def as_json(self) -> dict[str, str]:
         """Return it for cache keys and results."""

@@ -48,7 +48,7 @@ class Step(IntEnum):
     NARROW = 1
     """The kernel for the last chunk of a row, where half of one is enough."""
     INPUTS = 2
-    """How many rows."""
+    """How many rows, in groups of `TOGETHER`."""
     INPUT_TABLE = 3
     INPUT_ROWS = 4
     """Room for the addresses of the rows, which are found anew for each row."""
@@ -64,8 +64,12 @@ class Step(IntEnum):
     """Set by the loop."""
 
 
+TOGETHER = 8
+"""Rows whose addresses are found at once."""
+
+
 class Row(IntEnum):
-    """Fields of an entry in a table of rows."""
+    """Fields of a row in a table of rows, [group][field][row of the group]."""
 
     BASE = 0
     STRIDE = 1
@@ -93,7 +97,7 @@ def write_driver(writer: Writer) -> None:
             return b.inttoptr(field(base, index), PTR)
 
         height, width = field(phase, Phase.HEIGHT), field(phase, Phase.WIDTH)
-        zeros = address(phase, Phase.ZEROS)
+        zeros = field(phase, Phase.ZEROS)
         groups = address(phase, Phase.GROUP_TABLE)
         first = b.sub(start, field(phase, Phase.BEFORE))
         rows = b.sub(b.add(end, field(phase, Phase.AFTER)), first)
@@ -116,11 +120,11 @@ def write_driver(writer: Writer) -> None:
                         (Step.OUTPUTS, Step.OUTPUT_TABLE, Step.OUTPUT_ROWS),
                     ):
                         table, found = address(step, table_at), address(step, rows_at)
-                        with k.loop(field(step, count_at)) as entry:
-                            place = _place(
-                                k, k.at(table, b.mul(entry, I64(8 * len(Row)))), y, height, zeros
-                            )
-                            b.store(place, k.at(found, b.mul(entry, I64(8))), align=8)
+                        with k.loop(field(step, count_at)) as group_of_rows:
+                            entry = k.at(table, b.mul(group_of_rows, I64(_WIDE * len(Row))))
+                            places = _places(k, entry, y, height, zeros)
+                            there = k.at(found, b.mul(group_of_rows, I64(_WIDE)))
+                            b.store(places, there, align=8)
 
             def call(step: Value, x: Value) -> None:
                 left = b.icmp_signed("<=", b.sub(width, x), I64(k.machine.lanes * k.machine.narrow))
@@ -143,21 +147,30 @@ def write_driver(writer: Writer) -> None:
                         call(step, b.mul(chunk, I64(k.machine.chunk)))
 
 
-def _place(k: Kernel, entry: Value, y: Value, height: Value, zeros: Value) -> Value:
-    """Return the address of the row that a table's entry means at row y."""
+_WIDE = 8 * TOGETHER
+"""Bytes of a vector of addresses."""
+_ADDRESSES = ir.VectorType(I64, TOGETHER)
+
+
+def _places(k: Kernel, entry: Value, y: Value, height: Value, zeros: Value) -> Value:
+    """Return the addresses of the rows that a group of a table's means at row y."""
     b = k.builder
 
     def field(index: int) -> Value:
-        return k.load(I64, entry, I64(8 * index), align=8)
+        return k.load(_ADDRESSES, entry, I64(_WIDE * index), align=8)
 
-    wanted = b.add(y, field(Row.SHIFT))
-    last = b.sub(height, I64(1))
-    inside = _larger(b, _smaller(b, wanted, last), I64(0))
+    def everywhere(value: Value) -> Value:
+        return k.splat(value, TOGETHER)
+
+    zero = everywhere(I64(0))
+    wanted = b.add(everywhere(y), field(Row.SHIFT))
+    last = everywhere(b.sub(height, I64(1)))
+    inside = _larger(b, _smaller(b, wanted, last), zero)
     offset = b.mul(b.and_(inside, field(Row.MASK)), field(Row.STRIDE))
-    found = k.at(b.inttoptr(field(Row.BASE), PTR), offset)
+    found = b.add(field(Row.BASE), offset)
     there = b.icmp_signed("==", wanted, inside)
-    repeats = b.icmp_signed("!=", field(Row.REPEAT), I64(0))
-    return b.select(b.or_(there, repeats), found, zeros)
+    repeats = b.icmp_signed("!=", field(Row.REPEAT), zero)
+    return b.select(b.or_(there, repeats), found, everywhere(zeros))
 
 
 def _larger(b: Any, x: Value, y: Value) -> Value:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightsr.engine.backends.fused.driver import Group, Phase, Row, Step
+from lightsr.engine.backends.fused.driver import TOGETHER, Group, Phase, Row, Step
 from lightsr.engine.backends.fused.graph import Floats, Mean, run_vector_step
 from lightsr.engine.backends.fused.layout import Entry, Layout, Memory, Table
 from lightsr.engine.backends.fused.program import Program
@@ -184,11 +184,13 @@ class _Band:
         rows[:, Row.STRIDE] = row * entries[:, Entry.APART]
         for field in (Row.MASK, Row.SHIFT, Row.REPEAT):
             rows[:, field] = entries[:, Entry[field.name]]
-        self._rows = rows
+        grouped = rows.reshape(-1, TOGETHER, len(Row)).transpose(0, 2, 1)
+        self._rows = np.ascontiguousarray(grouped)
         self._found = np.zeros(len(rows), np.int64)
         targets = np.array([memory.kind == "target" for memory in layout.memories])
-        (self._aimed,) = np.nonzero(targets[memory])
-        self._aim_at = rows[self._aimed, Row.BASE]
+        (aimed,) = np.nonzero(targets[memory])
+        self._aimed = (aimed // TOGETHER, int(Row.BASE), aimed % TOGETHER)
+        self._aim_at = rows[aimed, Row.BASE]
 
     def _write_steps(self, frame: Frame, layout: Layout, thread: int) -> None:
         self._arguments = layout.arguments + frame.added(thread)[layout.bases]
@@ -198,7 +200,7 @@ class _Band:
             (Step.OUTPUT_TABLE, Step.OUTPUT_ROWS),
         ):
             steps[:, found] = self._found.ctypes.data + 8 * steps[:, table]
-            steps[:, table] = self._rows.ctypes.data + self._rows.strides[0] * steps[:, table]
+            steps[:, table] = self._rows.ctypes.data + 8 * len(Row) * steps[:, table]
         steps[:, Step.ARGUMENTS] = self._arguments.ctypes.data + 8 * steps[:, Step.ARGUMENTS]
         groups = layout.groups.copy()
         groups[:, Group.STEP_TABLE] *= steps.strides[0]
@@ -218,7 +220,7 @@ class _Band:
 
     def aim(self, address: int) -> None:
         """Let the result be written to an address."""
-        self._rows[self._aimed, Row.BASE] = self._aim_at + address
+        self._rows[self._aimed] = self._aim_at + address
 
 
 def frame_bytes(program: Program, height: int, width: int, threads: int) -> int:

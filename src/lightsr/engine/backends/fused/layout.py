@@ -1,7 +1,7 @@
 """The tables that a program runs by, before addresses are known.
 
-What a picture's size and a
-thread change in them are a few bases and strides, so that a `Frame` needs no more than a sum.
+What a picture's size and a thread change in them are a few bases and strides, so that making a
+`Frame` takes milliseconds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lightsr.engine.backends.fused.driver import Group, Phase, Step
+from lightsr.engine.backends.fused.driver import TOGETHER, Group, Phase, Step
 from lightsr.engine.backends.fused.graph import (
     Arithmetic,
     Convolution,
@@ -167,16 +167,20 @@ class _Building:
         step[Step.KERNEL], step[Step.NARROW] = self.layout.kernels(level, work)
         step[Step.ARGUMENTS] = len(self.arguments)
         inputs, outputs = self._rows(level, work)
-        step[Step.INPUTS], step[Step.INPUT_TABLE] = len(inputs), self._placed(inputs)
-        step[Step.OUTPUTS], step[Step.OUTPUT_TABLE] = len(outputs), self._placed(outputs)
+        step[Step.INPUTS], step[Step.INPUT_TABLE] = self._placed(inputs)
+        step[Step.OUTPUTS], step[Step.OUTPUT_TABLE] = self._placed(outputs)
         step[Step.HALO] = work.halo
         step[Step.WHOLE] = int(work.margin_of is not None)
         self.steps.append(step)
 
-    def _placed(self, rows: Table) -> int:
-        self.entries.append(rows)
-        self.count += len(rows)
-        return self.count - len(rows)
+    def _placed(self, rows: Table) -> tuple[int, int]:
+        """Add rows to the table, and return how many groups they are and where they begin."""
+        groups = -(-len(rows) // TOGETHER)
+        missing = groups * TOGETHER - len(rows)
+        self.entries += [rows, np.zeros((missing, len(Entry)), np.int64)]
+        first = self.count
+        self.count += groups * TOGETHER
+        return groups, first
 
     def _argue(self, *values: int, base: int = Base.NOTHING) -> None:
         self.arguments += values
