@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import mimetypes
 from collections.abc import AsyncIterable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -46,6 +47,9 @@ from lightsr.server.service import Service, cancelled
 from lightsr.weights.catalogue import best, shipped
 
 PAGE = Path(__file__).with_name("page")
+# Browsers run scripts of no other type, and some systems' tables say another.
+mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("image/svg+xml", ".svg")
 _TICK = 1.0
 """Seconds between events while nothing but the time goes on."""
 

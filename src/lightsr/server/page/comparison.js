@@ -40,6 +40,9 @@ export class Comparison {
       if (document.fullscreenElement) document.exitFullscreen();
       else this.#section.requestFullscreen();
     });
+    document.addEventListener("fullscreenchange", () => {
+      whole.textContent = document.fullscreenElement ? "Leave full screen" : "Full screen";
+    });
   }
 
   /** @param {Picture} picture one that is done */
@@ -93,7 +96,8 @@ export class Comparison {
     const { result } = picture;
     if (!result) return;
     if (await canShow(this.#after, result.url)) return;
-    this.#say(`This browser cannot show ${result.job.format.toUpperCase()}; waiting for a copy that it can…`);
+    const format = result.job.format.toUpperCase();
+    this.#say(`This browser cannot show ${format}; waiting for a copy that it can…`);
     await this.#showComputed(this.#after, picture, result.job.model, signal);
   }
 
@@ -106,10 +110,11 @@ export class Comparison {
     this.#tell();
   }
 
-  async #showComputed(
-    /** @type {HTMLImageElement} */ image, /** @type {Picture} */ picture,
-    /** @type {string} */ model, /** @type {AbortSignal} */ signal,
-  ) {
+  /**
+   * @param {HTMLImageElement} image @param {Picture} picture
+   * @param {string} model @param {AbortSignal} signal
+   */
+  async #showComputed(image, picture, model, signal) {
     const url = URL.createObjectURL(await this.#compute(picture, model, signal));
     if (signal.aborted) {
       URL.revokeObjectURL(url);
@@ -117,15 +122,17 @@ export class Comparison {
     }
     this.#urls.push(url);
     if (!(await canShow(image, url)) && !signal.aborted) {
-      throw new Problem("too-large", "this browser cannot show a picture of that size; download it instead");
+      const detail = "this browser cannot show a picture of that size; download it instead";
+      throw new Problem("too-large", detail);
     }
     signal.throwIfAborted();
   }
 
-  async #compute(/** @type {Picture} */ picture, /** @type {string} */ model, /** @type {AbortSignal} */ signal) {
+  /** @param {Picture} picture @param {string} model @param {AbortSignal} signal */
+  async #compute(picture, model, signal) {
     const key = /** @type {import("./picture.js").Result} */ (picture.result).blob;
     const known = this.#computed.get(key) ?? new Map();
-    if (!known.has(model)) known.set(model, await picture.otherwise({ model }, signal));
+    if (!known.has(model)) known.set(model, await picture.otherwise(model, signal));
     this.#computed.delete(key);
     this.#computed.set(key, known);
     if (this.#computed.size > KEPT) this.#computed.delete(this.#computed.keys().next().value);

@@ -137,8 +137,8 @@ async function downloadAll() {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   } catch (error) {
-    const isLarge = error instanceof RangeError;
-    complain(isLarge ? "Together they are more than a zip can hold. Download them one by one." : "The zip could not be made.");
+    if (!(error instanceof RangeError)) throw error;
+    complain("Together they are more than a zip can hold. Download them one by one.");
   } finally {
     button.disabled = false;
     refresh();
@@ -169,16 +169,18 @@ function announce(text) {
   part("news").textContent = text;
 }
 
-/** Say what is wrong with the page as a whole; "" takes it back. @param {string} text @param {() => void} [retry] */
+/**
+ * Say what is wrong with the page as a whole; "" takes it back.
+ * @param {string} text @param {() => void} [retry]
+ */
 function complain(text, retry) {
   const alert = part("alert");
   alert.hidden = !text;
-  alert.replaceChildren(text);
-  if (!retry) return;
   const button = document.createElement("button");
-  button.textContent = "Try again";
-  button.addEventListener("click", retry);
-  alert.append(" ", button);
+  button.type = "button";
+  button.textContent = retry ? "Try again" : "Close";
+  button.addEventListener("click", retry ?? (() => complain("")));
+  alert.replaceChildren(text, button);
 }
 
 const files = /** @type {HTMLInputElement} */ (part("files"));

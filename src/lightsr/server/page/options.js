@@ -46,7 +46,7 @@ export class OptionsForm {
       ...this.#models.flatMap(({ name, title, scales }) =>
         scales
           .filter((weights) => String(weights.scale) === scale)
-          .map((weights) => new Option(weights.default ? `${title} (best)` : title, name, false, weights.default)),
+          .map(({ default: isBest }) => new Option(isBest ? `${title} (best)` : title, name, false, isBest)),
       ),
     );
     if ([...this.#model.options].some((option) => option.value === before)) this.#model.value = before;

@@ -4,7 +4,8 @@ import { insisting, Problem } from "./server.js";
 import { bytes, resultName, sentence, wholeSeconds } from "./words.js";
 
 /**
- * @typedef {"waiting" | "sending" | "queued" | "running" | "fetching" | "done" | "failed" | "cancelled"} State
+ * @typedef {"waiting" | "sending" | "queued" | "running" | "fetching"} Going
+ * @typedef {Going | "done" | "failed" | "cancelled"} State
  * @typedef {{scale: string, model: string, format: string}} Options format "" is the original's own
  * @typedef {{blob: Blob, url: string, name: string, job: any}} Result
  */
@@ -55,7 +56,10 @@ export class Picture extends EventTarget {
     this.#change({ state: "waiting", progress: 0, secondsLeft: null, ahead: null, note: "" });
   }
 
-  /** Say what is ahead while it waits for its turn here. @param {number} ahead @param {number | null} seconds */
+  /**
+   * Say what is ahead while it waits for its turn here.
+   * @param {number} ahead @param {number | null} seconds
+   */
   expect(ahead, seconds) {
     if (this.state === "waiting" && !this.note) this.#change({ ahead, secondsLeft: seconds });
   }
@@ -97,8 +101,8 @@ export class Picture extends EventTarget {
     this.#job = null;
   }
 
-  /** The same picture enlarged otherwise, as a PNG. @param {{model: string}} by @param {AbortSignal} signal */
-  otherwise({ model }, signal) {
+  /** The same picture by another model, as a PNG. @param {string} model @param {AbortSignal} signal */
+  otherwise(model, signal) {
     const options = { scale: this.options.scale, model, format: "png" };
     const patience = { signal, onWait: () => {} };
     return insisting(() => this.#server.enlarged(this.file, options, signal), patience);

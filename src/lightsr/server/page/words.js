@@ -8,7 +8,8 @@ export function bytes(count) {
   if (count < 1000) return `${count}${NBSP}bytes`;
   const isSmall = count < 1000 * 1024;
   const size = count / (isSmall ? 1024 : 1024 ** 2);
-  return `${size < 10 ? size.toFixed(1) : Math.round(size).toLocaleString("en")}${NBSP}${isSmall ? "KB" : "MB"}`;
+  const said = size < 10 ? size.toFixed(1) : Math.round(size).toLocaleString("en");
+  return `${said}${NBSP}${isSmall ? "KB" : "MB"}`;
 }
 
 /** @param {number} time in seconds */
