@@ -330,6 +330,25 @@ def _check_looks(page: Page, width: int) -> None:
 
 
 @pytest.mark.slow
+def test_fingers_on_a_phone(browser: Browser, server: Server) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+    with opening(browser, server.url, device_scale_factor=3, **phone) as page:
+        drop(page, {"a.png": picture(100, 80)})
+        _compared(page)
+        zoom, fingers = page.locator("#zoom"), page.context.new_cdp_session(page)
+        before = zoom.inner_text()
+        page.locator("#stage").scroll_into_view_if_needed()
+        x, y = _middle(page)
+        for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60)):
+            points = [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        expect(zoom).to_have_text(f"{3 * int(before.removesuffix(' %'))} %")
+        places = [page.locator(f"#{id}").bounding_box() for id in ("before", "after")]
+        assert places[0] == places[1]
+
+
+@pytest.mark.slow
 def test_fifty_pictures(browser: Browser, server: Server) -> None:
     waiting: list[int] = []
     with opening(browser, server.url) as page:

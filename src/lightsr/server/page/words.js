@@ -27,6 +27,7 @@ export const wholeSeconds = (time) => `${Math.ceil(time)}${NBSP}s`;
 /** @param {number | null | undefined} time in seconds */
 export function timeLeft(time) {
   if (time === null || time === undefined) return "";
+  if (time === 0) return "longer than expected";
   if (time < 2) return "almost done";
   return `about ${time < 10 ? wholeSeconds(time) : duration(time)} left`;
 }
