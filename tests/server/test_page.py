@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -327,6 +328,20 @@ def _check_looks(page: Page, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     found = Axe().run(page, options={"resultTypes": ["violations"]})
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_folder_is_walked(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for name in ("a.png", "inner/b.PNG", "notes.txt"):
+        (tmp_path / name).write_bytes(picture())
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(tmp_path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        if kind == "drop":
+            expect(page.locator("body[data-dragging]")).to_be_visible()
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 300, "data": data})
+    _finished(page, 2)
+    expect(page.locator("body[data-dragging]")).to_have_count(0)
 
 
 @pytest.mark.slow

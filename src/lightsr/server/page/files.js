@@ -17,7 +17,7 @@ export async function filesOf(transfer) {
   return (await Promise.all(found)).flat().filter((file) => file !== null);
 }
 
-/** The pictures in a folder, by their names. @returns {Promise<File[]>} */
+/** The files in a folder that are called like pictures. @returns {Promise<File[]>} */
 async function walked(/** @type {any} */ folder) {
   const reader = folder.createReader();
   const files = [];

@@ -84,7 +84,8 @@ function cancel(picture) {
 /** @param {Picture} picture */
 function again(picture) {
   if (!offer) return;
-  release(picture);
+  comparison.forget(picture);
+  if (comparison.picture === picture) comparison.clear();
   picture.reset(offer.options.value);
   queue.add(picture);
   refresh();

@@ -79,9 +79,8 @@ export class Picture extends EventTarget {
       if (!(error instanceof Problem)) console.error(error);
       const note = error instanceof Problem ? error.message : "Something went wrong in this page.";
       this.#change({ state: "failed", note });
-    } finally {
-      this.forgetJob();
     }
+    this.forgetJob();
   }
 
   cancel() {
@@ -144,6 +143,8 @@ export class Picture extends EventTarget {
       this.#change({ state: "sending", progress: 0, ahead: null, secondsLeft: null, note: "" });
       return server.createJob(this.file, asked, signal, (progress) => this.#change({ progress }));
     }, patience);
+    if (signal.aborted) server.forget(created.id);
+    signal.throwIfAborted();
     this.#job = created.id;
     const job = await insisting(
       () => server.follow(created.id, signal, (news) => this.#hear(news)),
