@@ -38,6 +38,7 @@ async function begin() {
 /** @param {File[]} files */
 async function add(files) {
   await begun;
+  if (!offer) await (begun = begin());
   if (!offer) return;
   if (!files.length) {
     complain("There is no picture in that. Drop files, not links: only your own pictures are read.");
