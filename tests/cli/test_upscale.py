@@ -133,6 +133,21 @@ def test_a_folder_is_mirrored_and_continued(tmp_path: Path, nearest: Path) -> No
     assert _lines(again)[0].startswith("3 of 3")
 
 
+def test_shards_share_a_folder_out(tmp_path: Path) -> None:
+    for index in range(6):
+        _picture(tmp_path / "in" / f"{index}.png")
+    options = ["-o", tmp_path / "out", "--model", "bicubic", "--scale", "2"]
+    made: list[int] = []
+    for part in ("1/2", "2/2", "2/2"):
+        result = _run("upscale", tmp_path / "in", *options, "--shard", part)
+        assert result.returncode == 0
+        assert _lines(result)[0].startswith(f"shard {part} has ")
+        made.append(len(list((tmp_path / "out").iterdir())))
+    assert 0 < made[0] < made[1] == made[2] == 6
+    assert _lines(result)[1].endswith("--overwrite makes them anew")
+    _refused(_run("upscale", tmp_path / "in", *options, "--shard", "3/2"), "like 3/16")
+
+
 def test_several_inputs_go_into_a_folder(tmp_path: Path, nearest: Path) -> None:
     for seed, name in enumerate(["a.png", "b.png", "c.jpg"]):
         _picture(tmp_path / name, seed=seed)

@@ -128,6 +128,16 @@ def test_every_answer_carries_security_headers(path: str, tmp_path: Path) -> Non
     assert "server" not in headers
 
 
+@pytest.mark.parametrize("path", ["/", "/main.js", "/page.css"])
+def test_the_page_is_looked_for_anew_and_made_of_files_alone(path: str, tmp_path: Path) -> None:
+    answer = _ask(Settings(), "GET", path, tmp_path)
+    assert answer.headers["cache-control"] == "no-cache"
+    for inline in ("<style", "style=", "onclick=", "http://", "https://", "innerHTML"):
+        assert inline not in answer.text
+    unchanged = {"If-None-Match": answer.headers["etag"]}
+    assert _ask(Settings(), "GET", path, tmp_path, headers=unchanged).status_code == 304
+
+
 @pytest.mark.parametrize(
     "path",
     [

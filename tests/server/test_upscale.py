@@ -71,6 +71,21 @@ def test_what_the_command_line_would_have_noted_is_said(client: httpx.Client) ->
     assert "bicubic does the rest" in answer.headers["x-lightsr-notice"]
 
 
+def test_the_baseline_is_offered_and_does_as_the_command_line(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    models = {model["name"]: model for model in client.get("/v1/models").json()["models"]}
+    assert (models["bicubic"]["trained"], models["fdiwn"]["trained"]) == (False, True)
+    assert [one["scale"] for one in models["bicubic"]["scales"]] == [2, 3, 4]
+    assert not any(one["default"] for one in models["bicubic"]["scales"])
+    assert all(one["licence"] and one["psnr"]["Set5"] > 25 for one in models["fdiwn"]["scales"])
+    (tmp_path / "a.png").write_bytes(picture())
+    options = ["--scale", "3", "--model", "bicubic", "-o", str(tmp_path / "b.png"), "--quiet"]
+    assert run(["upscale", str(tmp_path / "a.png"), *options]) == 0
+    answer = client.post("/v1/upscale?scale=3&model=bicubic", content=picture())
+    assert answer.content == (tmp_path / "b.png").read_bytes()
+
+
 Sent = dict[str, Any]
 
 

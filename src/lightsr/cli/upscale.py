@@ -122,6 +122,13 @@ def upscale(
         str | None,
         typer.Option(metavar="NAME", help="The video encoder's preset, like slow or fast."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N/COUNT",
+            help="Do part N of COUNT alone, always the same inputs: for one of several machines.",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
     ] = False,
@@ -136,6 +143,7 @@ def upscale(
     from lightsr.engine.fit import Fit
     from lightsr.engine.jobs import plan_jobs
     from lightsr.engine.run import WriteSettings
+    from lightsr.engine.shard import Shard
     from lightsr.engine.video.encoding import VideoSettings
     from lightsr.engine.video.library import HINT
 
@@ -158,10 +166,14 @@ def upscale(
         )
     suffix = _suffix(fit.scale, width, height)
     settings = WriteSettings(format, quality, overwrite, VideoSettings(codec, crf, preset))
-    jobs = plan_jobs(inputs, output, suffix=suffix, format=format, overwrite=overwrite)
+    part = None if shard is None else Shard.parse(shard)
+    jobs = plan_jobs(inputs, output, suffix=suffix, format=format, overwrite=overwrite, shard=part)
     failures: list[str] = []
     try:
         with reporter(len(jobs.todo), quiet=quiet) as to:
+            if jobs.elsewhere:
+                here = jobs.done + len(jobs.todo)
+                to.note(f"shard {shard} has {here} of {here + jobs.elsewhere} {_kinds(jobs)}")
             if jobs.done:
                 to.note(
                     f"{jobs.done} of {jobs.done + len(jobs.todo)} {_kinds(jobs)} have their output "

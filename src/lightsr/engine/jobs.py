@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightsr.engine.shard import Shard
 from lightsr.engine.video.containers import (
     CONTAINERS,
     SEARCHED_EXTENSIONS,
@@ -52,10 +53,18 @@ class Jobs:
     """One file was asked for, and not a folder that happens to hold one."""
     left_out: int = 0
     """Videos that folders and patterns hold, where videos cannot be read."""
+    elsewhere: int = 0
+    """Inputs that are in other shards."""
 
 
 def plan_jobs(
-    inputs: Sequence[str], output: str | None, *, suffix: str, format: str | None, overwrite: bool
+    inputs: Sequence[str],
+    output: str | None,
+    *,
+    suffix: str,
+    format: str | None,
+    overwrite: bool,
+    shard: Shard | None = None,
 ) -> Jobs:
     """Decide what goes where.
 
@@ -64,7 +73,7 @@ def plan_jobs(
     output, None beside each input: `<stem><suffix>.<ext>` for files, the folder
     `<folder><suffix>` for folders. Inside folders the structure is mirrored. An existing output
     counts as done, since outputs appear whole, unless `overwrite`. `format` is one of pictures or
-    one of videos; the others keep theirs.
+    one of videos; the others keep theirs. `shard` leaves the inputs of other shards out.
 
     Raises `UserError` and its kinds for inputs that are not there, a format that cannot be
     written, an existing output of a single job, two results of the same name, a result in the
@@ -74,6 +83,8 @@ def plan_jobs(
         raise UserError("an input or output has an empty name")
     if format is not None and format not in CONTAINERS:
         output_format(None, format, "png")
+    if shard is not None and PIPE in (*inputs, output):
+        raise UserError("a single picture through a pipe has no shards; leave --shard out")
     if PIPE in inputs:
         return _plan_pipe(inputs, output, format, overwrite=overwrite)
     found, left_out = _without_unreadable(_find(inputs, output))
@@ -93,12 +104,16 @@ def plan_jobs(
     else:
         jobs = _into(Path(output), found, format)
     _refuse_clashes(jobs)
+    count = len(jobs)
+    if shard is not None:
+        single = False
+        jobs = [job for one, job in zip(found, jobs, strict=True) if shard.takes(one.inner)]
     todo = jobs if overwrite else [job for job in jobs if not _exists(job.target)]
     if single and not todo:
         raise _existing(jobs[0].target)
     for folder in {job.target.parent for job in todo if job.target is not None}:
         _require_writable(folder)
-    return Jobs(todo, len(jobs) - len(todo), single, left_out)
+    return Jobs(todo, len(jobs) - len(todo), single, left_out, count - len(jobs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def _format(stream: BinaryIO, size: int) -> Format:
     if kind is None:
         titles = ", ".join(entry.title for entry in FORMATS.values())
         what = stranger(head.lstrip(b"\xef\xbb\xbf \t\r\n")) or "no picture that lightsr knows"
-        raise UnreadableError(f"is {what}; it reads {titles}")
+        raise UnreadableError(f"is {what}; lightsr reads {titles}")
     return kind
 
 

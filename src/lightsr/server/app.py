@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import mimetypes
 from collections.abc import AsyncIterable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -39,13 +40,16 @@ from lightsr.server.description import (
 )
 from lightsr.server.documents import Health, JobDocument, Limits, Model, Offer, Weights
 from lightsr.server.guard import Guard, Linger, answer
-from lightsr.server.intake import MODELS, Options, receive, unfit
+from lightsr.server.intake import BASELINES, MODELS, SCALES, Options, receive, unfit
 from lightsr.server.jobs import Job, State
 from lightsr.server.problems import Kind, Problem, kind_for
 from lightsr.server.service import Service, cancelled
 from lightsr.weights.catalogue import best, shipped
 
 PAGE = Path(__file__).with_name("page")
+# Browsers run scripts of no other type, and some systems' tables say another.
+mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("image/svg+xml", ".svg")
 _TICK = 1.0
 """Seconds between events while nothing but the time goes on."""
 
@@ -259,17 +263,24 @@ def _document(service: Service, job: Job) -> JobDocument:
 
 def _model(name: str, default: str | None) -> Model:
     spec = network_spec(name)
-    scales = [
-        Weights(
-            scale=entry.scale,
-            psnr={data: psnr for data, (psnr, _) in entry.psnr.items()},
-            licence=entry.licence,
-            default=name == (default or best(entry.scale).network),
-        )
-        for entry in shipped()
-        if (entry.network, entry.tag) == (name, "default")
-    ]
-    return Model(name=name, title=spec.title, paper=spec.paper, scales=scales)
+    if name in BASELINES:
+        scales = [
+            Weights(scale=scale, psnr={}, licence=None, default=name == default)
+            for scale in SCALES
+            if scale in spec.scales
+        ]
+    else:
+        scales = [
+            Weights(
+                scale=entry.scale,
+                psnr={data: psnr for data, (psnr, _) in entry.psnr.items()},
+                licence=entry.licence,
+                default=name == (default or best(entry.scale).network),
+            )
+            for entry in shipped()
+            if (entry.network, entry.tag) == (name, "default")
+        ]
+    return Model(name=name, title=spec.title, paper=spec.paper, trained=spec.trained, scales=scales)
 
 
 async def _on_problem(_request: Request, error: Exception) -> Response:

@@ -74,11 +74,11 @@ class JobDocument(_Document):
 
 
 class Weights(_Document):
-    """A network's weights at one scale."""
+    """What there is of a network at one scale."""
 
     scale: int
     psnr: dict[str, float] = Field(description="Measured PSNR in dB, by test set.")
-    licence: str
+    licence: str | None = Field(description="Of the weights; null where there are none.")
     default: bool = Field(description="Whether they are taken where no model is named.")
 
 
@@ -88,6 +88,7 @@ class Model(_Document):
     name: str
     title: str
     paper: str
+    trained: bool = Field(description="False for a baseline, which has nothing to learn.")
     scales: list[Weights]
 
 

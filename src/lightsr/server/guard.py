@@ -55,7 +55,10 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _secure(MutableHeaders(scope=message), _API if is_api else _PAGE)
+                sent = MutableHeaders(scope=message)
+                _secure(sent, _API if is_api else _PAGE)
+                if not is_api:  # Files of different versions of the page must not meet.
+                    sent.setdefault("Cache-Control", "no-cache")
             await send(message)
 
         headers = Headers(scope=scope)

@@ -16,13 +16,16 @@ from starlette.types import Message, Receive
 
 from lightsr.errors import unknown_name
 from lightsr.images.formats import WRITABLE
+from lightsr.networks.registry import list_networks, network_spec
 from lightsr.server.jobs import Job
 from lightsr.server.orders import Order
 from lightsr.server.problems import Kind, Problem
 from lightsr.server.settings import Settings
 from lightsr.weights.catalogue import shipped
 
-MODELS = tuple(sorted({entry.network for entry in shipped()}))
+BASELINES = tuple(name for name in list_networks() if not network_spec(name).trained)
+"""Networks that need no weights."""
+MODELS = tuple(sorted({entry.network for entry in shipped()}.union(BASELINES)))
 SCALES = tuple(sorted({entry.scale for entry in shipped()}))
 _BESIDE = 64 << 10
 """Bytes that a form may have beside its picture."""
@@ -31,7 +34,7 @@ _CHUNK = 1 << 20
 
 def _known_model(name: str) -> str:
     if name not in MODELS:
-        raise ValueError(str(unknown_name("model with weights here", name[:40], MODELS)))
+        raise ValueError(str(unknown_name("model on this server", name[:40], MODELS)))
     return name
 
 

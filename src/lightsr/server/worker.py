@@ -118,6 +118,8 @@ class Worker:
         name = model or setup.model or best(scale).network
         if (name, scale) not in self._backends:
             choice = Choice(name, "default", setup.backend, setup.device, setup.precision)
+            if choice.needs_no_weights:
+                choice = Choice(name)  # It runs on nothing but what it always does.
             self._backends[name, scale] = open_backend(choice, scale)
         return self._backends[name, scale]
 
