@@ -67,6 +67,24 @@ def read_picture(
         raise PictureError(f"{label} cannot be read: {what}") from error
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return height and width as the file's header has them, before orientation is applied.
+
+    Raises `PictureError` where it cannot be told, as `read_picture` then mostly does too.
+    """
+    try:
+        if not path.is_file():
+            raise UnreadableError("is no regular file")
+        with path.open("rb") as stream:
+            kind = _format(stream, stream.seek(0, io.SEEK_END))
+            decoded = decode_bmp(stream) if kind.name == "bmp" else decode(kind.name, path)
+    except UnreadableError as error:
+        raise PictureError(f"{path} {error}") from None
+    except (OSError, ValueError, MemoryError) as error:
+        raise PictureError(f"{path} cannot be read: {error}") from error
+    return decoded.height, decoded.width
+
+
 def _regular(path: Path) -> Path | bytes:
     """Return the path of a file that can be read again and again, or what a pipe held."""
     try:
