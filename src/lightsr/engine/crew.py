@@ -33,8 +33,9 @@ T = TypeVar("T")
 
 _SMALL = 1 << 18
 """LR pixels of a small picture at most, so that Ctrl-C is heard within seconds."""
-_TOGETHER = 1 << 16
-"""LR pixels of the equal pictures that are done together."""
+_TOGETHER = 1 << 18
+"""LR pixels of the equal pictures that a GPU does together. On processors nothing is won by it:
+four of 128x128 take as long together as one after the other."""
 _ENCODER = 40
 """Bytes that an encoder takes for each pixel of a small picture's result; AVIF's does."""
 
@@ -82,6 +83,7 @@ class _Crew:
         self._stop = threading.Event()
         self._folders: list[Path] = []
         self._budget: int | None = None
+        self._on_processor = True
 
     def __enter__(self) -> _Crew:
         return self
@@ -104,7 +106,7 @@ class _Crew:
         size: Size | None = None
         for job in jobs:
             its = self._small_size(job)
-            is_full = its is not None and (len(alike) + 1) * _pixels(its) > _TOGETHER
+            is_full = its is not None and len(alike) >= self._together(its)
             if alike and (its != size or is_full):
                 yield alike, True
                 alike = []
@@ -182,11 +184,15 @@ class _Crew:
             return None
         if self._budget is None:
             self._budget = upscaler.free_memory()
-        count = max(1, _TOGETHER // _pixels(size))
+        self._on_processor = upscaler.backend.device == "cpu"
+        count = self._together(size)
         after = wanted or (size[0] * upscaler.scale, size[1] * upscaler.scale)
         needed = upscaler.peak_memory(size, count) + count * _pixels(after) * _ENCODER
         fits = needed * self.workers <= self._budget
         return size if fits and _pixels(size) <= _SMALL else None
+
+    def _together(self, size: Size) -> int:
+        return 1 if self._on_processor else max(1, _TOGETHER // _pixels(size))
 
     def _make(self, folder: Path) -> None:
         """Make a folder before two workers do, one of which might take it away again."""

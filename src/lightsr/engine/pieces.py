@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from math import ceil, sqrt
+from math import ceil, isqrt, sqrt
 
 import numpy as np
 
@@ -87,7 +87,8 @@ def sample(samples: Pixels, most: int) -> list[Pixels]:
     What belongs into one of them comes from all over the picture.
     """
     height, width = samples.shape[:2]
-    high, wide = min(PATCH, height), min(PATCH, width)
+    side = min(PATCH, isqrt(most))
+    high, wide = min(side, height), min(side, width)
     wanted = height * width // (SHARE * high * wide)
     wanted = min(max(wanted, LEAST_PATCHES), MOST_PATCHES)
     # As many a row and a column as make the gaps between them alike.
@@ -98,7 +99,7 @@ def sample(samples: Pixels, most: int) -> list[Pixels]:
         for top in _spread(height - high, down)
         for left in _spread(width - wide, across)
     ]
-    count = ceil(len(places) * high * wide / most)
+    count = ceil(len(places) / (most // (high * wide)))
     return [
         np.stack([to_float(samples[y : y + high, x : x + wide]) for y, x in places[first::count]])
         for first in range(count)
