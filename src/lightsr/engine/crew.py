@@ -36,7 +36,7 @@ _SMALL = 1 << 18
 _TOGETHER = 1 << 18
 """LR pixels of the equal pictures that a GPU does together. On processors nothing is won by it:
 four of 128x128 take as long together as one after the other."""
-_ENCODER = 40
+_ENCODER = 55
 """Bytes that an encoder takes for each pixel of a small picture's result; AVIF's does."""
 
 Alone = Callable[[Job], Done]
@@ -135,7 +135,7 @@ class _Crew:
     def _do(self, jobs: list[Job]) -> list[Outcome]:
         """Read, enlarge and write pictures of one size; every one may fail by itself."""
         begun = perf_counter()
-        pictures = [_tried(read, job) for job in jobs]
+        pictures = [_tried(read, job, self._fit.memory()) for job in jobs]
         enlarged = iter(self._enlarged([one for one in pictures if isinstance(one, Picture)]))
         outcomes: list[Outcome] = []
         for job, picture in zip(jobs, pictures, strict=True):
@@ -170,7 +170,7 @@ class _Crew:
         if isinstance(enlarged, Exception):
             raise enlarged
         after = (enlarged.shape[0], enlarged.shape[1])
-        write(job, [enlarged], after, picture, self._settings)
+        write(job, [enlarged], after, picture, self._settings, self._fit.memory())
         return Done((picture.height, picture.width), after, 0.0)
 
     def _small_size(self, job: Job) -> Size | None:

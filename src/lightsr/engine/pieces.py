@@ -12,6 +12,8 @@ from lightsr.engine.backends.base import Pixels
 from lightsr.engine.forward import Forward
 from lightsr.engine.samples import to_float
 from lightsr.errors import LightsrError
+from lightsr.images.alpha import fill_transparent
+from lightsr.images.picture import Picture
 
 log = logging.getLogger("lightsr")
 
@@ -27,16 +29,19 @@ LEAST_PATCHES, MOST_PATCHES = 16, 256
 class Pieces:
     """Enlarges the tiles of one picture, for `tiles.enlarge`."""
 
-    def __init__(self, forward: Forward, samples: Pixels, plan: tiles.Plan, source: str) -> None:
-        """Take what enlarges, a picture's samples, the plan to begin with, and a name for it."""
-        self._forward, self._samples, self._source = forward, samples, source
-        self._plan = plan
+    def __init__(self, forward: Forward, picture: Picture, plan: tiles.Plan) -> None:
+        """Take what enlarges, a picture, and the plan to begin with."""
+        self._forward, self._plan = forward, plan
+        self._samples, self._forget = filled(picture), picture.forget
+        self._source = picture.source
         self._halvings = 0
         self._tuned: Forward | None = None
 
     def rows(self, top: int, bottom: int) -> Pixels:
         """Return rows of the picture as the network takes them."""
-        return to_float(self._samples[top:bottom])
+        rows = to_float(self._samples[top:bottom])
+        self._forget()
+        return rows
 
     def run(self, tile: Pixels) -> Pixels:
         """Enlarge a tile, or the whole picture where that is one."""
@@ -79,6 +84,11 @@ class Pieces:
             high, wide = self._plan.tile_size
             self._tuned = self._forward.tuned_to(sample(self._samples, high * wide))
         return self._tuned
+
+
+def filled(picture: Picture) -> Pixels:
+    """Return the picture's samples, with harmless colour where nothing is seen."""
+    return fill_transparent(picture.samples) if picture.has_alpha else picture.samples
 
 
 def sample(samples: Pixels, most: int) -> list[Pixels]:

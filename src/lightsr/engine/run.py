@@ -73,28 +73,33 @@ def run_job(
             progress=frames,
         )
         return Done(video.before, video.after, perf_counter() - start, video)
-    picture = read(job)
+    picture = read(job, fit.memory())
     upscaler, size = fit.for_picture(picture)
     before = (picture.height, picture.width)
     after = size or (picture.height * upscaler.scale, picture.width * upscaler.scale)
     bands = upscaler.upscale_picture(picture, size, progress)
-    write(job, bands, after, picture, settings)
+    write(job, bands, after, picture, settings, fit.memory())
     return Done(before, after, perf_counter() - start)
 
 
-def read(job: Job) -> Picture:
-    """Read the picture of a job. Raises `PictureError`."""
+def read(job: Job, memory: int) -> Picture:
+    """Read the picture of a job in `memory` bytes. Raises `PictureError`."""
     if job.source is not None:
-        return read_picture(job.source)
-    return read_picture(sys.stdin.buffer.read(), job.name)
+        return read_picture(job.source, memory=memory)
+    return read_picture(sys.stdin.buffer.read(), job.name, memory=memory)
 
 
 def write(
-    job: Job, bands: Iterable[Pixels], size: Size, like: Picture, settings: WriteSettings
+    job: Job,
+    bands: Iterable[Pixels],
+    size: Size,
+    like: Picture,
+    settings: WriteSettings,
+    memory: int,
 ) -> None:
-    """Write bands of rows that make up a picture of `size` where a job says; see `write_picture`.
+    """Write bands of rows that make up a picture of `size` where a job says, in `memory` bytes.
 
-    Raises `PictureError`.
+    Raises `PictureError` as `write_picture` does.
     """
     written = write_picture(
         bands,
@@ -104,6 +109,7 @@ def write(
         format=None if settings.format in CONTAINERS else settings.format,
         quality=settings.quality,
         overwrite=settings.overwrite,
+        memory=memory,
     )
     if written is not None:
         _write_to_pipe(written)

@@ -18,15 +18,14 @@ from lightsr.engine.backends.choose import Choice, open_backend
 from lightsr.engine.forward import Forward
 from lightsr.engine.kinds import Image, take
 from lightsr.engine.machine import available_memory, format_memory, parse_memory, used_memory
-from lightsr.engine.pieces import Pieces
+from lightsr.engine.pieces import Pieces, filled
 from lightsr.engine.samples import from_float, to_float
 from lightsr.engine.sizes import Size
 from lightsr.engine.tiles import Progress
 from lightsr.errors import LightsrError, UserError
-from lightsr.images.alpha import fill_transparent
 from lightsr.images.picture import Picture
 from lightsr.images.resize import RowResizer
-from lightsr.images.rowstore import IN_MEMORY
+from lightsr.images.rowstore import kept_in_memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -170,7 +169,7 @@ class Upscaler:
     ) -> Iterator[Pixels]:
         """Enlarge a picture as `upscale_picture` does, cut as a plan for pictures like it says."""
         full = self._full(picture)
-        pieces = Pieces(self._forward, _filled(picture), plan, picture.source)
+        pieces = Pieces(self._forward, picture, plan)
         bands = tiles.enlarge(pieces.rows, plan, self.scale, pieces.run, progress, pieces.give_way)
         resizer = RowResizer(*full, size) if size not in (None, full) else None
         return _finished(bands, picture.dtype, resizer)
@@ -182,7 +181,7 @@ class Upscaler:
         if len(pictures) > 1:
             # Where memory does not suffice for all, it may for each.
             with contextlib.suppress(MemoryError):
-                batch = np.stack([to_float(_filled(picture)) for picture in pictures])
+                batch = np.stack([to_float(filled(picture)) for picture in pictures])
                 enlarged = self._run(batch, f"{pictures[0].source} and {len(pictures) - 1} more")
                 pairs = zip(pictures, enlarged, strict=True)
                 return [from_float(result, picture.dtype) for picture, result in pairs]
@@ -260,8 +259,8 @@ class Upscaler:
             strip = high * picture.width * self.scale**2 * channels * 4
             peak += strip + strip // 2  # and the rows it shares with the next, being blended
         samples = count * picture.height * picture.width * self.scale**2 * channels
-        collected = min(samples * picture.dtype.itemsize, IN_MEMORY)
-        return peak + collected + _BLOCK * 32
+        collected = min(samples * picture.dtype.itemsize, kept_in_memory(self._memory))
+        return peak + collected + _filling(picture) * count + _BLOCK * 32
 
 
 def _checked(tile: Any) -> Tile:
@@ -274,9 +273,12 @@ def _channels(picture: Picture) -> int:
     return picture.channels + picture.has_alpha
 
 
-def _filled(picture: Picture) -> Pixels:
-    """Return the picture's samples, with harmless colour where nothing is seen."""
-    return fill_transparent(picture.samples) if picture.has_alpha else picture.samples
+def _filling(picture: Picture) -> int:
+    """Return the bytes that it takes to put colour where nothing is seen, the result included."""
+    if picture.opaque:
+        return 0
+    each = _channels(picture) * (picture.dtype.itemsize + 6) + 1
+    return picture.height * picture.width * each
 
 
 def _finished(
