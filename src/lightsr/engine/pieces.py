@@ -23,15 +23,19 @@ PATCH = 64
 """LR pixels: the side of the parts of a picture that statistics are read from."""
 SHARE = 4
 """What part of a picture they make up, one in so many."""
-LEAST_PATCHES, MOST_PATCHES = 16, 256
+LEAST_PATCHES, MOST_PATCHES = 64, 256
+"""A picture with fewer places for them is read wholly."""
 
 
 class Pieces:
     """Enlarges the tiles of one picture, for `tiles.enlarge`."""
 
-    def __init__(self, forward: Forward, picture: Picture, plan: tiles.Plan) -> None:
-        """Take what enlarges, a picture, and the plan to begin with."""
-        self._forward, self._plan = forward, plan
+    def __init__(self, forward: Forward, picture: Picture, plan: tiles.Plan, sampled: int) -> None:
+        """Take what enlarges, a picture, and the plan to begin with.
+
+        Statistics are read from at most `sampled` LR pixels at a time; more is more exact.
+        """
+        self._forward, self._plan, self._sampled = forward, plan, sampled
         self._samples, self._forget = filled(picture), picture.forget
         self._source = picture.source
         self._halvings = 0
@@ -81,8 +85,7 @@ class Pieces:
         if self._tuned is None:
             if self._plan.tiles == 1 or self._forward.backend.radius is not None:
                 return self._forward
-            high, wide = self._plan.tile_size
-            self._tuned = self._forward.tuned_to(sample(self._samples, high * wide))
+            self._tuned = self._forward.tuned_to(sample(self._samples, self._sampled))
         return self._tuned
 
 

@@ -34,6 +34,8 @@ log = logging.getLogger("lightsr")
 
 Tile: TypeAlias = Literal["auto", "off"] | int
 
+_SAMPLE = 512
+"""Side, in LR pixels, of all that statistics are read from at a time where memory allows it."""
 _BLOCK = 1 << 20
 """Samples that are resized, rounded and handed on at a time."""
 
@@ -169,10 +171,17 @@ class Upscaler:
     ) -> Iterator[Pixels]:
         """Enlarge a picture as `upscale_picture` does, cut as a plan for pictures like it says."""
         full = self._full(picture)
-        pieces = Pieces(self._forward, picture, plan)
+        pieces = Pieces(self._forward, picture, plan, self._sampled(picture, plan))
         bands = tiles.enlarge(pieces.rows, plan, self.scale, pieces.run, progress, pieces.give_way)
         resizer = RowResizer(*full, size) if size not in (None, full) else None
         return _finished(bands, picture.dtype, resizer)
+
+    def _sampled(self, picture: Picture, plan: tiles.Plan) -> int:
+        """Return how many LR pixels may be sampled at a time: a tile, or more where it fits."""
+        high, wide = plan.tile_size
+        peak = self._forward.peak_bytes(1, _SAMPLE, _SAMPLE, _channels(picture))
+        fits = plan.tiles > 1 and peak <= self.free_memory()
+        return max(high * wide, _SAMPLE**2 if fits else 0)
 
     def _full(self, picture: Picture) -> Size:
         return picture.height * self.scale, picture.width * self.scale
