@@ -70,6 +70,7 @@ class Pieces:
                 f"takes memory, or give a smaller --memory"
             )
         height, width = self._samples.shape[:2]
+        self._sampled = min(self._sampled, side * side)
         self._plan = tiles.plan_rest(height, width, side, radius, first)
         log.warning(
             "%s: memory ran out; it goes on in tiles of at most %dx%d",
