@@ -17,6 +17,9 @@ from lightsr.errors import BackendError
 from lightsr.networks.registry import network_spec
 from lightsr.weights.create import create_network
 
+_OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive", "bad_alloc")
+"""What torch's allocator, oneDNN and the system say on the processor."""
+
 
 class TorchBackend:
     """A network's deploy form, run by torch."""
@@ -64,7 +67,7 @@ class TorchBackend:
         except torch.OutOfMemoryError as error:
             raise MemoryError(f"torch: out of memory on {self.device}") from error
         except RuntimeError as error:
-            if "can't allocate memory" in str(error):
+            if any(words in str(error) for words in _OUT_OF_MEMORY):
                 raise MemoryError("torch: out of memory") from error
             raise
 
