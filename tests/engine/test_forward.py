@@ -112,7 +112,7 @@ def test_the_ensemble_is_the_mean_over_the_views() -> None:
 
     batch = _batch(2, 3, 6, 8)
     expected = sum(np.roll(batch, by, axis) for axis in (2, 3) for by in (1, -1)) / 4
-    np.testing.assert_allclose(enlarge_in_eight_views(shifted, batch), expected, atol=1e-6)
+    np.testing.assert_allclose(enlarge_in_eight_views([shifted] * 8, batch), expected, atol=1e-6)
 
 
 def test_ensemble_of_a_symmetric_network_changes_nothing() -> None:

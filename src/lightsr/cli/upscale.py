@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from lightsr.errors import LightsrError, UserError
 from lightsr.networks.registry import known_scales
 
 if TYPE_CHECKING:
+    from lightsr.engine.crew import Result
     from lightsr.engine.fit import Fit
     from lightsr.engine.jobs import Job, Jobs
     from lightsr.engine.run import Done, WriteSettings
@@ -140,6 +142,7 @@ def upscale(
     a video its times, sound, subtitles, chapters, colours. A run that was interrupted goes on
     where it was, since results appear whole.
     """
+    from lightsr.engine.crew import run_jobs
     from lightsr.engine.fit import Fit
     from lightsr.engine.jobs import plan_jobs
     from lightsr.engine.run import WriteSettings
@@ -181,8 +184,9 @@ def upscale(
                 )
             if jobs.left_out:
                 to.note(f"{jobs.left_out} videos are left out; for them: {HINT}")
-            for job in jobs.todo:
-                _do(job, fit, to, failures if not jobs.single else None, settings)
+            with_bars = partial(_alone, fit=fit, to=to, settings=settings)
+            for result in run_jobs(jobs.todo, fit, settings, with_bars):
+                _tell(result, to, failures if not jobs.single else None)
     finally:
         if failures:
             say(f"{len(failures)} of {len(jobs.todo)} {_kinds(jobs)} failed:")
@@ -191,25 +195,25 @@ def upscale(
     return FAILURE if failures else 0
 
 
-def _do(
-    job: Job, fit: Fit, to: Reporter, failures: list[str] | None, settings: WriteSettings
-) -> None:
-    """Do a job; what goes wrong is added to `failures`, or raised where there is no such list."""
+def _alone(job: Job, fit: Fit, to: Reporter, settings: WriteSettings) -> Done:
+    """Do a job, and show how far it is."""
     from lightsr.engine.run import run_job
 
     to.begin(job.name)
-    text = None
-    try:
-        text = _about(job, run_job(job, fit, settings, to.tiles, to.frames))
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        if failures is None:
-            raise
-        known = isinstance(error, LightsrError)
-        failures.append(str(error) if known else f"{job.name}: {type(error).__name__}: {error}")
-    finally:
-        to.finish(text)
+    return run_job(job, fit, settings, to.tiles, to.frames)
+
+
+def _tell(result: Result, to: Reporter, failures: list[str] | None) -> None:
+    """Say what became of a job; add what failed to a list, or raise it where there is none."""
+    job, outcome = result.job, result.outcome
+    if not isinstance(outcome, Exception):
+        to.finish(_about(job, outcome))
+        return
+    to.finish(None)
+    if failures is None or isinstance(outcome, BrokenPipeError):
+        raise outcome
+    known = isinstance(outcome, LightsrError)
+    failures.append(str(outcome) if known else f"{job.name}: {type(outcome).__name__}: {outcome}")
 
 
 def _about(job: Job, done: Done) -> str:

@@ -7,19 +7,22 @@ times the time and gains about 0.1 dB.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 
-from lightsr.engine.backends.base import Batch
+from lightsr.engine.backends.base import Batch, Run
 
 VIEWS = 8
 
 
-def enlarge_in_eight_views(run: Callable[[Batch], Batch], batch: Batch) -> Batch:
-    """Return the mean of `run` over the flips and transposes of `batch`, float32 NCHW both."""
+def enlarge_in_eight_views(runs: Sequence[Run], batch: Batch) -> Batch:
+    """Return the mean over the flips and transposes of `batch`, float32 NCHW both.
+
+    `runs` are what enlarges each of the eight views.
+    """
     total: Batch | None = None
-    for view in range(VIEWS):
+    for view, run in enumerate(runs):
         turned = back(run(np.ascontiguousarray(turn(batch, view))), view)
         if total is None:
             total = np.array(turned)

@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from lightsr.engine.backends.base import Backend
 from lightsr.engine.backends.choose import Choice
+from lightsr.engine.machine import memory_left, parse_memory
 from lightsr.engine.sizes import Size, covering_scale, wanted_size
 from lightsr.engine.upscaler import Tile, Upscaler
 from lightsr.errors import UserError
@@ -64,6 +65,11 @@ class Fit:
     def scale(self) -> int | None:
         """The scale of every picture; None where a width or height decides."""
         return None if self._width or self._height else self._scales[0]
+
+    def memory(self) -> int:
+        """Return the bytes of main memory that reading and writing a picture may take now."""
+        memory = self._options.get("memory")
+        return memory_left(None if memory is None else parse_memory(memory))
 
     def for_picture(self, picture: Picture) -> tuple[Upscaler, Size | None]:
         """Return the upscaler for a picture and the size to ask it for; None: scale times it.

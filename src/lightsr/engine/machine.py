@@ -58,6 +58,11 @@ def used_memory(proc: Path = Path("/proc")) -> int:
     return int(found.group(1)) * 1024 if found else _TYPICAL_PROCESS
 
 
+def memory_left(memory: int | None) -> int:
+    """Return the bytes left of what the process may take altogether; None: half of what is free."""
+    return available_memory() // 2 if memory is None else max(0, memory - used_memory())
+
+
 def peak_memory(proc: Path = Path("/proc")) -> int | None:
     """Return the most bytes of main memory that this process ever held; None: not known here."""
     found = re.search(r"^VmHWM:\s+(\d+) kB", _text(proc / "self/status"), re.MULTILINE)

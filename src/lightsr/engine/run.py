@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from lightsr.engine.backends.base import Pixels
 from lightsr.engine.fit import Fit
 from lightsr.engine.jobs import Job
 from lightsr.engine.sizes import Size
-from lightsr.engine.upscaler import Progress
+from lightsr.engine.tiles import Progress
 from lightsr.engine.video.containers import CONTAINERS
 from lightsr.engine.video.encoding import VideoSettings
 from lightsr.engine.video.run import FramesDone, VideoDone, run_video
@@ -71,29 +73,46 @@ def run_job(
             progress=frames,
         )
         return Done(video.before, video.after, perf_counter() - start, video)
-    picture = _read(job)
+    picture = read(job, fit.memory())
     upscaler, size = fit.for_picture(picture)
     before = (picture.height, picture.width)
     after = size or (picture.height * upscaler.scale, picture.width * upscaler.scale)
     bands = upscaler.upscale_picture(picture, size, progress)
+    write(job, bands, after, picture, settings, fit.memory())
+    return Done(before, after, perf_counter() - start)
+
+
+def read(job: Job, memory: int) -> Picture:
+    """Read the picture of a job in `memory` bytes. Raises `PictureError`."""
+    if job.source is not None:
+        return read_picture(job.source, memory=memory)
+    return read_picture(sys.stdin.buffer.read(), job.name, memory=memory)
+
+
+def write(
+    job: Job,
+    bands: Iterable[Pixels],
+    size: Size,
+    like: Picture,
+    settings: WriteSettings,
+    memory: int,
+) -> None:
+    """Write bands of rows that make up a picture of `size` where a job says, in `memory` bytes.
+
+    Raises `PictureError` as `write_picture` does.
+    """
     written = write_picture(
         bands,
-        after,
-        picture,
+        size,
+        like,
         job.target,
         format=None if settings.format in CONTAINERS else settings.format,
         quality=settings.quality,
         overwrite=settings.overwrite,
+        memory=memory,
     )
     if written is not None:
         _write_to_pipe(written)
-    return Done(before, after, perf_counter() - start)
-
-
-def _read(job: Job) -> Picture:
-    if job.source is not None:
-        return read_picture(job.source)
-    return read_picture(sys.stdin.buffer.read(), job.name)
 
 
 def _write_to_pipe(content: bytes) -> None:

@@ -5,15 +5,14 @@ is thrown away where the picture goes on behind it, because the network saw a bo
 the picture does not have. What the rest of two neighbours shares is blended by a linear ramp.
 
 A "local" network needs a margin of its receptive radius and no ramp: every sample that is kept is
-the one that the whole picture would have given. A "global" one sees other statistics in every
-tile; there the ramp hides the step between neighbours, but the result stays another one.
+the one that the whole picture would have given. A "global" one should be told the same statistics
+for all tiles (`lightsr.engine.pieces`); the ramp hides what step may be left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -28,6 +27,10 @@ _SMALLEST = 16
 
 Run = Callable[[Pixels], Pixels]
 """Enlarges one tile: float32 [h, w, c] to [s*h, s*w, c]."""
+Progress = Callable[[int, int], None]
+"""Called as progress(tiles done, tiles altogether)."""
+GiveWay = Callable[[int], "Plan"]
+"""Returns the plan for the rows from the given one on, when memory did not suffice for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,26 @@ def plan_tiles(height: int, width: int, tile: int, radius: int | None) -> Plan:
             f"tiles of {tile}x{tile} pixels are too small for this network: give at least "
             f"{smallest}"
         )
-    if radius is None:
-        margin, ramp = min(_MARGIN, tile // 8), min(_RAMP, tile // 8)
-    else:
-        margin, ramp = max(1, radius), 0  # 1: alpha looks at its neighbours
+    margin, ramp = _margin_and_ramp(tile, radius)
     return Plan(cut_axis(height, tile, margin, ramp), cut_axis(width, tile, margin, ramp))
+
+
+def plan_rest(height: int, width: int, tile: int, radius: int | None, first: int) -> Plan:
+    """Cut what is left of a picture as `plan_tiles` does, when its rows before `first` are done."""
+    margin, ramp = _margin_and_ramp(tile, radius)
+    top = max(0, first - margin)
+    rows = [
+        Cut(cut.start + top, cut.stop + top, cut.first + top, cut.last + top)
+        for cut in cut_axis(height - top, tile, margin, ramp)
+    ]
+    rows[0] = replace(rows[0], first=first)
+    return Plan(tuple(rows), cut_axis(width, tile, margin, ramp))
+
+
+def _margin_and_ramp(tile: int, radius: int | None) -> tuple[int, int]:
+    if radius is None:
+        return min(_MARGIN, tile // 8), min(_RAMP, tile // 8)
+    return max(1, radius), 0  # 1: alpha looks at its neighbours
 
 
 def smallest_tile(radius: int | None) -> int:
@@ -152,37 +170,73 @@ def enlarge(
     plan: Plan,
     scale: int,
     run: Run,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    give_way: GiveWay | None = None,
 ) -> Iterator[Pixels]:
     """Enlarge a picture tile by tile; yield the result in bands of full rows, top to bottom.
 
     `rows(top, bottom)` gives LR rows as float32 [bottom - top, width, c] and is asked for every
     row of tiles in turn. `run` must treat all channels alike. In memory are one row of tiles and
     the rows it shares with the next. `progress(done, tiles)` is called after every tile.
+
+    Where a row of tiles raises `MemoryError`, it and what follows are done as `give_way` says,
+    with the bands before kept; without it the error is raised.
     """
-    done = 0
+    done, count = 0, plan.tiles
     above: Pixels | None = None  # rows of the strip before, that this one has too
-    for cut, below in pairwise((*plan.rows, None)):
-        assert cut is not None
+    cuts, columns = plan.rows, plan.columns
+    while cuts:
+        cut = cuts[0]
+
         strip: Pixels | None = None  # lets go of the strip before
-        band = rows(cut.start, cut.stop)
-        for where, column in enumerate(plan.columns):
-            tile = run(np.ascontiguousarray(band[:, column.start : column.stop]))
-            kept = tile[(cut.first - cut.start) * scale : (cut.last - cut.start) * scale]
-            strip = _put_beside(strip, kept, plan.columns, where, scale)
-            del tile, kept
-            done += 1
-            if progress is not None:
-                progress(done, plan.tiles)
-        assert strip is not None
+        try:
+            strip = _strip(
+                rows(cut.start, cut.stop), cut, columns, scale, run, _telling(progress, done, count)
+            )
+        except MemoryError:
+            if give_way is None:
+                raise
+        if strip is None:  # now that the error is gone, and with it the arrays its traceback held
+            assert give_way is not None
+            rest = give_way(cut.first)
+            cuts, columns, count = rest.rows, rest.columns, done + rest.tiles
+            continue
+        done += len(columns)
         if above is not None:
-            blend(above, strip[: len(above)], axis=0)
-        if below is None:
+            shared = min(len(above), len(strip))
+            blend(above[:shared], strip[:shared], axis=0)
+        cuts = cuts[1:]
+        if not cuts:
             yield strip
         else:
-            ready = (below.first - cut.first) * scale
+            ready = (cuts[0].first - cut.first) * scale
             above = strip[ready:].copy()
             yield strip[:ready]
+
+
+def _telling(progress: Progress | None, done: int, count: int) -> Callable[[int], None]:
+    """Return what tells of the tiles of a strip as of those of the picture."""
+    return lambda tiles: None if progress is None else progress(done + tiles, count)
+
+
+def _strip(
+    band: Pixels,
+    cut: Cut,
+    columns: tuple[Cut, ...],
+    scale: int,
+    run: Run,
+    tell: Callable[[int], None],
+) -> Pixels:
+    """Return what is kept of a row of tiles, enlarged and joined; `tell` hears of every tile."""
+    strip: Pixels | None = None
+    for where, column in enumerate(columns):
+        tile = run(np.ascontiguousarray(band[:, column.start : column.stop]))
+        kept = tile[(cut.first - cut.start) * scale : (cut.last - cut.start) * scale]
+        strip = _put_beside(strip, kept, columns, where, scale)
+        del tile, kept
+        tell(where + 1)
+    assert strip is not None
+    return strip
 
 
 def blend(earlier: Pixels, later: Pixels, axis: int) -> None:

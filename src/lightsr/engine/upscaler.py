@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
@@ -17,13 +18,14 @@ from lightsr.engine.backends.choose import Choice, open_backend
 from lightsr.engine.forward import Forward
 from lightsr.engine.kinds import Image, take
 from lightsr.engine.machine import available_memory, format_memory, parse_memory, used_memory
+from lightsr.engine.pieces import Pieces, filled
 from lightsr.engine.samples import from_float, to_float
 from lightsr.engine.sizes import Size
+from lightsr.engine.tiles import Progress
 from lightsr.errors import LightsrError, UserError
-from lightsr.images.alpha import fill_transparent
 from lightsr.images.picture import Picture
 from lightsr.images.resize import RowResizer
-from lightsr.images.rowstore import IN_MEMORY
+from lightsr.images.rowstore import kept_in_memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("lightsr")
 
 Tile: TypeAlias = Literal["auto", "off"] | int
-Progress = Callable[[int, int], None]
-"""Called as progress(tiles done, tiles altogether)."""
 
+_SAMPLE = 512
+"""Side, in LR pixels, of all that statistics are read from at a time where memory allows it."""
 _BLOCK = 1 << 20
 """Samples that are resized, rounded and handed on at a time."""
 
@@ -115,16 +117,20 @@ class Upscaler:
         The results are those of enlarging each alone, in the order given.
         """
         given = [take(image) for image in images]
+        results = self.enlarge_all([one.picture for one in given])
+        return [one.give_back(result) for one, result in zip(given, results, strict=True)]
+
+    def enlarge_all(self, pictures: Sequence[Picture]) -> list[Pixels]:
+        """Do what `batch` does for pictures, and what `enlarge` does for one."""
         alike: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
-        for index, one in enumerate(given):
-            picture = one.picture
+        for index, picture in enumerate(pictures):
             alike[(picture.height, picture.width, _channels(picture))].append(index)
         results: dict[int, Pixels] = {}
         for indices in alike.values():
-            for some in self._chunks([given[i].picture for i in indices], indices):
-                pictures = [given[i].picture for i in some]
-                results.update(zip(some, self._enlarge_together(pictures), strict=True))
-        return [one.give_back(results[index]) for index, one in enumerate(given)]
+            for some in self._chunks([pictures[i] for i in indices], indices):
+                together = self._enlarge_together([pictures[i] for i in some])
+                results.update(zip(some, together, strict=True))
+        return [results[index] for index in range(len(pictures))]
 
     def enlarge(self, picture: Picture, size: Size | None = None) -> Pixels:
         """Enlarge a picture and return all of it, [height, width, channels (+ alpha)]."""
@@ -165,47 +171,44 @@ class Upscaler:
         progress: Progress | None = None,
     ) -> Iterator[Pixels]:
         """Enlarge a picture as `upscale_picture` does, cut as a plan for pictures like it says."""
-        samples = _filled(picture)
         full = self._full(picture)
-        bands = tiles.enlarge(
-            lambda top, bottom: to_float(samples[top:bottom]),
-            plan,
-            self.scale,
-            lambda tile: self._run(tile[np.newaxis], picture.source)[0],
-            progress,
-        )
+        pieces = Pieces(self._forward, picture, plan, self._sampled(picture, plan))
+        bands = tiles.enlarge(pieces.rows, plan, self.scale, pieces.run, progress, pieces.give_way)
         resizer = RowResizer(*full, size) if size not in (None, full) else None
         return _finished(bands, picture.dtype, resizer)
+
+    def _sampled(self, picture: Picture, plan: tiles.Plan) -> int:
+        """Return how many LR pixels may be sampled at a time: a tile, or more where it fits."""
+        high, wide = plan.tile_size
+        peak = self._forward.peak_bytes(1, _SAMPLE, _SAMPLE, _channels(picture))
+        fits = plan.tiles > 1 and peak <= self.free_memory()
+        return max(high * wide, _SAMPLE**2 if fits else 0)
 
     def _full(self, picture: Picture) -> Size:
         return picture.height * self.scale, picture.width * self.scale
 
-    def _run(self, batch: Pixels, source: str) -> Pixels:
+    def _enlarge_together(self, pictures: list[Picture]) -> list[Pixels]:
+        if len(pictures) > 1:
+            # Where memory does not suffice for all, it may for each.
+            with contextlib.suppress(MemoryError):
+                batch = np.stack([to_float(filled(picture)) for picture in pictures])
+                enlarged = self._run(batch, f"{pictures[0].source} and {len(pictures) - 1} more")
+                pairs = zip(pictures, enlarged, strict=True)
+                return [from_float(result, picture.dtype) for picture, result in pairs]
+        return [self.enlarge(picture) for picture in pictures]
+
+    def _run(self, batch: Pixels, names: str) -> Pixels:
         try:
             return self._forward(batch)
-        except MemoryError as error:
-            raise LightsrError(
-                f"{source}: memory does not suffice; give a smaller --memory or --tile"
-            ) from error
         except LightsrError as error:
-            raise LightsrError(f"{source}: {error}") from error
-
-    def _enlarge_together(self, pictures: list[Picture]) -> Iterable[Pixels]:
-        if len(pictures) == 1:
-            yield self.enlarge(pictures[0])
-            return
-        batch = np.stack([to_float(_filled(picture)) for picture in pictures])
-        names = f"{pictures[0].source} and {len(pictures) - 1} more"
-        enlarged = self._run(batch, names)
-        for picture, result in zip(pictures, enlarged, strict=True):
-            yield from_float(result, picture.dtype)
+            raise LightsrError(f"{names}: {error}") from error
 
     def _chunks(self, pictures: list[Picture], indices: list[int]) -> Iterator[list[int]]:
         """Cut a list of equal pictures into as many at a time as memory allows."""
         one = pictures[0]
         count = 1
         if self._plan(one, quiet=True).tiles == 1:
-            budget = self._budget()
+            budget = self.free_memory()
             while count < len(indices) and self._peak(one, count=count + 1) <= budget:
                 count += 1
         for start in range(0, len(indices), count):
@@ -217,7 +220,7 @@ class Upscaler:
             return tiles.plan_tiles(height, width, self._tile, radius)
         if self._tile == "off":
             return tiles.whole(height, width)
-        budget = self._budget() - reserve
+        budget = self.free_memory() - reserve
         if self._peak(picture) <= budget:
             return tiles.whole(height, width)
 
@@ -239,7 +242,7 @@ class Upscaler:
             _say_tiled(picture, plan, self._memory or budget, global_=radius is None)
         return plan
 
-    def _budget(self) -> int:
+    def free_memory(self) -> int:
         """Return the bytes that the next picture may take."""
         free = self.backend.free_bytes()
         if free is not None:
@@ -247,6 +250,11 @@ class Upscaler:
         if self._memory is None:
             return available_memory() // 2
         return self._memory - used_memory()
+
+    def peak_memory(self, size: Size, count: int = 1) -> int:
+        """Return the bytes that `count` pictures of a size take together, at most, done whole."""
+        nothing = np.broadcast_to(np.zeros((), np.uint16), (*size, 4))
+        return self._peak(Picture(nothing, has_alpha=True), count=count)
 
     def _peak(self, picture: Picture, tile: Size | None = None, count: int = 1) -> int:
         """Return the bytes that `count` pictures take at most, in tiles of a size or whole.
@@ -261,8 +269,8 @@ class Upscaler:
             strip = high * picture.width * self.scale**2 * channels * 4
             peak += strip + strip // 2  # and the rows it shares with the next, being blended
         samples = count * picture.height * picture.width * self.scale**2 * channels
-        collected = min(samples * picture.dtype.itemsize, IN_MEMORY)
-        return peak + collected + _BLOCK * 32
+        collected = min(samples * picture.dtype.itemsize, kept_in_memory(self._memory))
+        return peak + collected + _filling(picture) * count + _BLOCK * 32
 
 
 def _checked(tile: Any) -> Tile:
@@ -275,9 +283,12 @@ def _channels(picture: Picture) -> int:
     return picture.channels + picture.has_alpha
 
 
-def _filled(picture: Picture) -> Pixels:
-    """Return the picture's samples, with harmless colour where nothing is seen."""
-    return fill_transparent(picture.samples) if picture.has_alpha else picture.samples
+def _filling(picture: Picture) -> int:
+    """Return the bytes that it takes to put colour where nothing is seen, the result included."""
+    if picture.opaque:
+        return 0
+    each = _channels(picture) * (picture.dtype.itemsize + 6) + 1
+    return picture.height * picture.width * each
 
 
 def _finished(

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from lightsr.errors import LightsrError
 from lightsr.networks.layers import (
+    ONE_STEP,
     crop_to_multiple,
     extend_to,
     mirror,
@@ -57,7 +58,7 @@ def export_onnx(network: nn.Module, path: Path, *, name: str, scale: int) -> Non
 
 def onnx_model(network: nn.Module, *, name: str, scale: int) -> onnx.ModelProto:
     """Return the ONNX model of a network that torch.fx can trace."""
-    tracer = fx.Tracer(autowrap_functions=_ONE_STEP)
+    tracer = fx.Tracer(autowrap_functions=ONE_STEP)
     traced = fx.GraphModule(network, tracer.trace(network))
     graph = _Lowering(traced).graph(name)
     model = helper.make_model(
@@ -317,16 +318,6 @@ _END = np.iinfo(np.int64).max
 def _pair(size: Any) -> list[int]:
     return [size, size] if isinstance(size, int) else list(size)
 
-
-_ONE_STEP = (
-    spatial_statistics,
-    extend_to,
-    crop_to_multiple,
-    resize_bilinear,
-    resize_nearest,
-    mirror,
-)
-"""Functions that a trace does not look into."""
 
 _OPERATORS: dict[Any, _Rule] = {
     operator.add: _named("Add"),

@@ -35,6 +35,8 @@ class Decoded:
     exif: bytes | None = None
     xmp: bytes | None = None
     resolution: tuple[float, float] | None = None
+    interlaced: bool = False
+    """Whether its rows come in several passes (a progressive JPEG too)."""
     maybe_grey: bool = False
     """Whether the file may have been made from a grey picture and could not say so."""
 
@@ -62,6 +64,7 @@ def decode(format_name: str, source: Path | bytes) -> Decoded:
             exif=exif.stripped(field(image, "exif-data")),
             xmp=field(image, "xmp-data"),
             resolution=_resolution(image),
+            interlaced=bool(field(image, "interlaced")),
             maybe_grey=converted.bands >= 3
             and (not FORMATS[format_name].grey or bool(field(image, "palette"))),
         )

@@ -21,8 +21,10 @@ _AVIF_BITS = 12
 _LARGE = 3_900_000_000
 """Bytes of samples from which a TIFF file might not fit into 32-bit offsets."""
 _OPTIMIZED = 50_000_000
-"""Pixels up to which JPEG's tables are fitted to the picture: that saves 5 %, but holds twice the
-picture's samples in memory."""
+"""Pixels up to which JPEG's tables are fitted to the picture: that saves 5 %, but holds four times
+the picture's samples in memory."""
+_OPTIMIZING = 13
+"""Bytes that it takes for each pixel."""
 _ASSUMED = 72 / 25.4
 _SPACES = {
     ("uint8", 1): "b-w",
@@ -45,6 +47,8 @@ class Settings:
     """1 to 100; formats that lose nothing have none and ignore it."""
     metadata: Metadata
     has_alpha: bool
+    memory: int | None = None
+    """Bytes that may be taken, where they are few."""
 
 
 def sample_type(kind: Format, dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -197,9 +201,14 @@ def _save_jpg(image: VipsImage, settings: Settings, file: BinaryIO) -> None:
         image.jpegsave_target,
         Q=settings.quality,
         subsample_mode="off",
-        optimize_coding=image.width * image.height <= _OPTIMIZED,
+        optimize_coding=_can_optimize(image.width * image.height, settings.memory),
         keep=keep,
     )
+
+
+def _can_optimize(pixels: int, memory: int | None) -> bool:
+    fits = memory is None or pixels * _OPTIMIZING <= memory // 2
+    return fits and pixels <= _OPTIMIZED
 
 
 def _save_tiff(image: VipsImage, settings: Settings, file: BinaryIO) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +50,8 @@ class Picture:
     metadata: Metadata = field(default_factory=Metadata)
     path: Path | None = None
     """The file it was read from, if any."""
+    forget: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Frees the memory that rows which were used hold; where they lie on disk, they stay there."""
 
     @property
     def height(self) -> int:

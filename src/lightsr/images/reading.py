@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,8 +22,9 @@ from lightsr.images.containers.facts import (
 )
 from lightsr.images.decoding import Decoded, decode
 from lightsr.images.formats import FORMATS, Format, sniff, stranger
+from lightsr.images.needs import decoding_bytes
 from lightsr.images.picture import Metadata, Picture, unfit
-from lightsr.images.rowstore import RowStore
+from lightsr.images.rowstore import RowStore, kept_in_memory
 
 MAX_PIXELS = 500_000_000
 """Pixels beyond which a picture is refused from its header, unless `max_pixels` says otherwise."""
@@ -38,7 +40,11 @@ _INSPECTORS = {
 
 
 def read_picture(
-    source: Path | str | bytes, name: str | None = None, *, max_pixels: int = MAX_PIXELS
+    source: Path | str | bytes,
+    name: str | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    memory: int | None = None,
 ) -> Picture:
     """Read a picture from a file, or from the bytes of one.
 
@@ -46,7 +52,9 @@ def read_picture(
     where libvips can decode it. `name` stands for it in messages (default: the path).
 
     The whole picture is decoded here, so that no damage shows later; beyond 256 MB of samples
-    they lie in a temporary file. Sample types: 8-bit and smaller become uint8 (palettes and bits
+    they lie in a temporary file. `memory` are the bytes that may be taken: less of the samples
+    stay in memory then, and a format that cannot be decoded in bands is refused where it would
+    take more. Sample types: 8-bit and smaller become uint8 (palettes and bits
     expanded), 16-bit uint16, deeper AVIF and HEIC uint16 using the whole range, float stays
     float32 and must be in [0, 1]. CMYK, Lab and other spaces become sRGB, through the embedded
     profile where there is one; RGB and grey samples stay as they are, with their profile. Grey
@@ -63,7 +71,7 @@ def read_picture(
     try:
         content = source if given else _regular(Path(source))
         with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:
-            return _read(stream, content, label, path, max_pixels)
+            return _read(stream, content, label, path, max_pixels, memory)
     except OversizedError as error:
         raise TooLargeError(f"{label} {error}") from None
     except UnreadableError as error:
@@ -73,6 +81,24 @@ def read_picture(
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise PictureError(f"{label} cannot be read: {what}") from error
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return height and width as the file's header has them, before orientation is applied.
+
+    Raises `PictureError` where it cannot be told, as `read_picture` then mostly does too.
+    """
+    try:
+        if not path.is_file():
+            raise UnreadableError("is no regular file")
+        with path.open("rb") as stream:
+            kind = _format(stream, stream.seek(0, io.SEEK_END))
+            decoded = decode_bmp(stream) if kind.name == "bmp" else decode(kind.name, path)
+    except UnreadableError as error:
+        raise PictureError(f"{path} {error}") from None
+    except (OSError, ValueError, MemoryError) as error:
+        raise PictureError(f"{path} cannot be read: {error}") from error
+    return decoded.height, decoded.width
 
 
 def _regular(path: Path) -> Path | bytes:
@@ -91,7 +117,12 @@ def _regular(path: Path) -> Path | bytes:
 
 
 def _read(
-    stream: BinaryIO, content: Path | bytes, label: str, path: Path | None, most: int
+    stream: BinaryIO,
+    content: Path | bytes,
+    label: str,
+    path: Path | None,
+    most: int,
+    memory: int | None,
 ) -> Picture:
     size = stream.seek(0, io.SEEK_END)
     kind = _format(stream, size)
@@ -101,9 +132,11 @@ def _read(
     decoded = decode_bmp(stream) if kind.name == "bmp" else decode(kind.name, content)
     _require_single(kind, decoded.frames)
     _require_size(kind, decoded, size, most)
+    _require_memory(kind, decoded, memory)
     block = facts.exif if facts.exif is not None else decoded.exif
     turn = facts.orientation or exif.orientation(block)
-    samples = _upright(_collected(decoded), turn)
+    collected, forget = _collected(decoded, kept_in_memory(memory))
+    samples = _upright(collected, turn)
     height, width = samples.shape[:2]
     xmp = facts.xmp if facts.xmp is not None else decoded.xmp
     dots = decoded.resolution
@@ -113,7 +146,7 @@ def _read(
         xmp=None if xmp is None else exif.corrected_xmp(xmp, width, height),
         resolution=(dots[1], dots[0]) if dots is not None and turn >= 5 else dots,
     )
-    return Picture(samples, decoded.has_alpha, label, kind.name, metadata, path)
+    return Picture(samples, decoded.has_alpha, label, kind.name, metadata, path, forget)
 
 
 def _format(stream: BinaryIO, size: int) -> Format:
@@ -147,11 +180,27 @@ def _require_size(kind: Format, decoded: Decoded, size: int, most: int) -> None:
         )
 
 
-def _collected(decoded: Decoded) -> NDArray[Any]:
-    """Decode everything; a grey picture that was stored as RGB comes back with one channel."""
+def _require_memory(kind: Format, decoded: Decoded, memory: int | None) -> None:
+    pixels = decoded.width * decoded.height
+    needed = decoding_bytes(kind.name, pixels, interlaced=decoded.interlaced)
+    if memory is not None and needed > memory:
+        how = "interlaced " if decoded.interlaced else ""
+        raise UnreadableError(
+            f"has {decoded.width} x {decoded.height} pixels, and {how}{kind.title} cannot be"
+            f" decoded piece by piece: it takes about {needed / 2**30:.1f} GB, and"
+            f" {memory / 2**30:.1f} GB may be used; give more --memory, or save it as plain PNG or"
+            f" TIFF"
+        )
+
+
+def _collected(decoded: Decoded, most: int) -> tuple[NDArray[Any], Callable[[], None]]:
+    """Decode everything; a grey picture that was stored as RGB comes back with one channel.
+
+    The second is what frees the memory of rows that were used.
+    """
     row = (decoded.width, decoded.channels)
     grey = decoded.maybe_grey and decoded.icc is None
-    with RowStore(decoded.height, row, decoded.dtype) as store:
+    with RowStore(decoded.height, row, decoded.dtype, most=most) as store:
         for rows in decoded.strips:
             problem = unfit(rows)
             if problem is not None:
@@ -159,9 +208,9 @@ def _collected(decoded: Decoded) -> NDArray[Any]:
             grey = grey and bool((rows[..., 1:3] == rows[..., :1]).all())
             store.append(rows)
         samples = store.samples()
-    if not grey:
-        return samples
-    return samples[..., ::3] if decoded.has_alpha else samples[..., :1]
+    if grey:
+        samples = samples[..., ::3] if decoded.has_alpha else samples[..., :1]
+    return samples, store.forget
 
 
 def _upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:

@@ -16,6 +16,11 @@ IN_MEMORY = 256 << 20
 """Bytes of samples that are kept in memory; a 40-megapixel picture of 8 bits takes 120 MB."""
 
 
+def kept_in_memory(memory: int | None) -> int:
+    """Return the bytes of samples to keep in memory when so many may be taken; None: plenty."""
+    return IN_MEMORY if memory is None else min(IN_MEMORY, memory // 4)
+
+
 def scratch_folder() -> Path:
     """Return the folder for temporary files of many megabytes.
 
@@ -29,13 +34,21 @@ def scratch_folder() -> Path:
 class RowStore:
     """Collects `height` rows of shape `row` = (width, channels), top to bottom.
 
+    More than `most` bytes lie on disk.
+
     On disk they lie in a temporary file in `folder` that has no name (on Windows: one that goes
     when it is closed), so that nothing is left behind however the process ends. Writing there
     raises `OSError`, as when the disk is full.
     """
 
     def __init__(
-        self, height: int, row: tuple[int, int], dtype: np.dtype[Any], folder: Path | None = None
+        self,
+        height: int,
+        row: tuple[int, int],
+        dtype: np.dtype[Any],
+        folder: Path | None = None,
+        *,
+        most: int = IN_MEMORY,
     ) -> None:
         self.shape = (height, *row)
         self.dtype = dtype
@@ -43,7 +56,7 @@ class RowStore:
         self._array: NDArray[Any] | None = None
         self._file: IO[bytes] | None = None
         self._mapping: mmap.mmap | None = None
-        if height * row[0] * row[1] * dtype.itemsize <= IN_MEMORY:
+        if height * row[0] * row[1] * dtype.itemsize <= most:
             self._array = np.empty(self.shape, dtype)
         else:
             # Closed in __exit__.
@@ -81,10 +94,18 @@ class RowStore:
         self._mapping = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         return np.frombuffer(self._mapping, self.dtype).reshape(self.shape)
 
-    def forget(self, rows: int) -> None:
-        """Say that the first rows have been used: their memory is free, they stay on disk."""
+    def forget(self, rows: int | None = None) -> None:
+        """Say that the first rows, or all, have been used: their memory is free, they stay on disk.
+
+        They may be used again.
+        """
         if self._mapping is not None and hasattr(self._mapping, "madvise"):
-            used = rows * self.shape[1] * self.shape[2] * self.dtype.itemsize
+            used = (
+                (self.shape[0] if rows is None else rows)
+                * self.shape[1]
+                * self.shape[2]
+                * self.dtype.itemsize
+            )
             whole = used // mmap.PAGESIZE * mmap.PAGESIZE
             if whole:
                 self._mapping.madvise(mmap.MADV_DONTNEED, 0, whole)

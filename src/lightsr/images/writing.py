@@ -20,8 +20,9 @@ from lightsr.errors import PictureError
 from lightsr.images import exif
 from lightsr.images.encoding import Settings, converted, encode, sample_type
 from lightsr.images.formats import Format, output_format
+from lightsr.images.needs import encoding_bytes
 from lightsr.images.picture import Picture
-from lightsr.images.rowstore import RowStore
+from lightsr.images.rowstore import RowStore, kept_in_memory
 from lightsr.images.vips import VIPS_ERRORS, reason
 
 TEMPORARY_PREFIX = ".lightsr-"
@@ -107,6 +108,7 @@ def write_picture(
     format: str | None = None,
     quality: int | None = None,
     overwrite: bool = False,
+    memory: int | None = None,
 ) -> bytes | None:
     """Write a picture that arrives in bands of rows; return its bytes where `target` is None.
 
@@ -121,7 +123,9 @@ def write_picture(
     95, no chroma subsampling), WebP (95) and AVIF (90); 100 makes WebP and AVIF lossless. Alpha
     is kept; JPEG, which has none, drops it where it is opaque throughout and refuses otherwise.
 
-    Rows are collected first, in a temporary file when they are many. The file is encoded beside
+    Rows are collected first, in a temporary file when they are many. `memory` are the bytes that
+    may be taken: fewer rows stay in memory then, and a format that cannot be encoded in bands is
+    refused at once where it would take more. The file is encoded beside
     the target and takes its name when it is complete; whatever goes wrong, nothing of it stays
     behind, and a target that was there before is untouched. Folders missing on the way are made.
 
@@ -129,7 +133,8 @@ def write_picture(
     `ValueError` for bands that do not make up the picture.
     """
     kind = check_target(target, format, size, like, overwrite)
-    settings = _settings(kind, size, like, quality)
+    settings = replace(_settings(kind, size, like, quality), memory=memory)
+    _require_memory(target, size, like, settings, memory)
     height, width = size
     channels = like.channels + settings.has_alpha
     name = like.source if target is None else str(target)
@@ -139,7 +144,8 @@ def write_picture(
             if target is not None:
                 stack.enter_context(making_folders(final_path(target).parent))
                 folder = final_path(target).parent
-            store = RowStore(height, (width, channels), settings.dtype, folder)
+            most = kept_in_memory(memory)
+            store = RowStore(height, (width, channels), settings.dtype, folder, most=most)
             stack.enter_context(store)
             for band in bands:
                 store.append(converted(_checked(band, like)[..., :channels], settings))
@@ -156,6 +162,24 @@ def write_picture(
         raise refusal(Path(name), error) from error
     except VIPS_ERRORS as error:
         raise PictureError(f"{name} cannot be encoded ({reason(error)})") from error
+
+
+def _require_memory(
+    target: Path | None,
+    size: tuple[int, int],
+    like: Picture,
+    settings: Settings,
+    memory: int | None,
+) -> None:
+    kind, (height, width) = settings.format, size
+    more = settings.has_alpha or settings.quality == 100
+    needed = encoding_bytes(kind.name, height * width, alpha_or_lossless=more)
+    if memory is not None and needed > memory:
+        raise PictureError(
+            f"{target or like.source} would have {width} x {height} pixels, and {kind.title} cannot"
+            f" be encoded piece by piece: it takes about {needed / 2**30:.1f} GB, and"
+            f" {memory / 2**30:.1f} GB may be used; give more --memory, or choose PNG, JPEG or TIFF"
+        )
 
 
 def _settings(kind: Format, size: tuple[int, int], like: Picture, quality: int | None) -> Settings:

@@ -187,3 +187,14 @@ def mirror(x: Tensor, axis: int, margin: int, *, twice: bool) -> Tensor:
     period = 2 * length if twice else 2 * length - 2
     indices = torch.arange(-margin, length + margin, device=x.device) % period
     return x.index_select(axis, torch.minimum(indices, period - int(twice) - indices))
+
+
+ONE_STEP = (
+    spatial_statistics,
+    extend_to,
+    crop_to_multiple,
+    resize_bilinear,
+    resize_nearest,
+    mirror,
+)
+"""Functions that a trace does not look into: what they do depends on the size."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from numpy import float32
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 Pixels = NDArray[Any]
 """Samples of pictures, rows first and channels last."""
 Batch = NDArray[float32]
+Run: TypeAlias = Callable[[Batch], Batch]
+"""Enlarges a batch, as `Backend.run` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +58,19 @@ class Backend(Protocol):
 
     def free_bytes(self) -> int | None:
         """Return the free memory of a device that has its own; None: it works in main memory."""
+        ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """What a backend may offer beside, for networks whose statistics are global."""
+
+    def tuned_to(self, samples: Sequence[Batch]) -> Run | None:
+        """Return a `run` that takes the statistics of `samples` for those of every picture.
+
+        Each sample is parts of one picture, [n, 3, h, w]. At every level of the network their
+        statistics are pooled before they are used, as if they lay in one picture; what several
+        samples give is averaged. None: this network has no statistics that could be shared.
+        Raises `MemoryError` as `run` does.
+        """
         ...

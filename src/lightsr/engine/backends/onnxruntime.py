@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from lightsr.engine.backends.base import Batch
+from lightsr.engine.backends.base import Batch, Run
 from lightsr.engine.backends.footprints import footprint
+from lightsr.engine.backends.onnx_statistics import variants
 from lightsr.engine.machine import available_cores
 from lightsr.errors import BackendError, LightsrError, WeightsError
 from lightsr.networks.registry import list_networks, network_spec
 
+_T = TypeVar("_T")
 # Builds of 2026 keep a session file for telemetry unless they are told not to before they load.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 _ort: Any = import_module("onnxruntime")  # It has no types.
@@ -48,21 +51,48 @@ class OnnxRuntimeBackend:
         self.network, self.scale = _require_fit(self._session, path, network, scale)
         self.radius = network_spec(self.network).receptive_radius
         self._memory = footprint(self.name, self.network, self.scale)
+        # Kept, because the file may be another one when tiles are asked for.
+        self._content = path.read_bytes() if self.radius is None else b""
+        self._tuning: _Tuning | None = None
+        self._lock = threading.Lock()
         if not trusted:
             _try_out(self, path)
 
     def run(self, batch: Batch) -> Batch:
         """See `Backend.run`."""
+        return self._stoppable(lambda options: self._run(batch, options))
+
+    def tuned_to(self, samples: Sequence[Batch]) -> Run | None:
+        """See `Tunable.tuned_to`."""
+        with self._lock:
+            if self._tuning is None:
+                self._tuning = _Tuning(self._content)
+        tuning = self._tuning
+        if not tuning.names:
+            return None
+        pooled = [
+            self._stoppable(lambda options, sample=sample: tuning.pool(sample, options))
+            for sample in samples
+        ]
+        statistics = {name: np.mean([one[name] for one in pooled], 0) for name in tuning.names}
+
+        def run(batch: Batch) -> Batch:
+            return self._stoppable(lambda options: tuning.run(batch, statistics, options))
+
+        return run
+
+    def _stoppable(self, work: Callable[[Any], _T]) -> _T:
+        """Do work with options that make Ctrl-C end it."""
         options = _ort.RunOptions()
         options.log_severity_level = _ONLY_FATAL
         # Memory goes back to the system between pictures.
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         if threading.current_thread() is not threading.main_thread():
-            return self._run(batch, options)
+            return work(options)
         # A run cannot hear Ctrl-C. In a thread of its own it can be told to stop by this one.
         pool = ThreadPoolExecutor(1)
         try:
-            running = pool.submit(self._run, batch, options)
+            running = pool.submit(work, options)
             # A signal that comes just before a wait does not end it, so none is long.
             while not wait([running], timeout=0.5).done:
                 pass
@@ -74,12 +104,7 @@ class OnnxRuntimeBackend:
             pool.shutdown()
 
     def _run(self, batch: Batch, options: Any) -> Batch:
-        try:
-            return self._session.run(["sr"], {"lr": batch}, options)[0]
-        except Exception as error:
-            if "alloc" in str(error).lower():
-                raise MemoryError(f"ONNX Runtime: {_first_line(error)}") from error
-            raise LightsrError(f"ONNX Runtime failed: {_first_line(error)}") from error
+        return _computed(self._session, ["sr"], {"lr": batch}, options)[0]
 
     def peak_bytes(self, batch: int, height: int, width: int) -> int:
         """See `Backend.peak_bytes`."""
@@ -88,6 +113,36 @@ class OnnxRuntimeBackend:
     def free_bytes(self) -> int | None:
         """See `Backend.free_bytes`."""
         return None
+
+
+class _Tuning:
+    """A graph's variants in which statistics are pooled, and told; both for any thread."""
+
+    def __init__(self, content: bytes) -> None:
+        found = variants(content) if content else None
+        self.names = found.statistics if found is not None else ()
+        if found is not None:
+            self._pooling, self._told = _session(found.pooling), _session(found.told)
+
+    def pool(self, sample: Batch, options: Any) -> dict[str, Batch]:
+        """Return the statistics of parts of a picture together."""
+        values = _computed(self._pooling, list(self.names), {"lr": sample}, options)
+        return dict(zip(self.names, values, strict=True))
+
+    def run(self, batch: Batch, statistics: dict[str, Batch], options: Any) -> Batch:
+        """Enlarge a batch with given statistics."""
+        return _computed(self._told, ["sr"], {"lr": batch, **statistics}, options)[0]
+
+
+def _computed(
+    session: Any, outputs: list[str], inputs: dict[str, Batch], options: Any
+) -> list[Batch]:
+    try:
+        return session.run(outputs, inputs, options)
+    except Exception as error:
+        if "alloc" in str(error).lower():
+            raise MemoryError(f"ONNX Runtime: {_first_line(error)}") from error
+        raise LightsrError(f"ONNX Runtime failed: {_first_line(error)}") from error
 
 
 def require_supported(device: str, precision: str) -> None:
@@ -103,6 +158,16 @@ def require_supported(device: str, precision: str) -> None:
 
 
 def _load(path: Path) -> Any:
+    try:
+        return _session(str(path))
+    except Exception as error:
+        raise WeightsError(
+            f"{path} is no ONNX graph that ONNX Runtime can load: {_first_line(error)}"
+        ) from error
+
+
+def _session(graph: str | bytes) -> Any:
+    """Return a session for a graph in a file, or in memory."""
     options = _ort.SessionOptions()
     options.intra_op_num_threads = available_cores()
     options.inter_op_num_threads = 1
@@ -113,12 +178,7 @@ def _load(path: Path) -> Any:
     # Waiting threads that spin take the cores from whatever else the machine does; with two
     # other processes at work, a run took five times as long.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return _ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise WeightsError(
-            f"{path} is no ONNX graph that ONNX Runtime can load: {_first_line(error)}"
-        ) from error
+    return _ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _require_fit(

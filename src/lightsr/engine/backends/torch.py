@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 
-from lightsr.engine.backends.base import Batch
+from lightsr.engine.backends.base import Batch, Run
 from lightsr.engine.backends.footprints import footprint
+from lightsr.engine.backends.torch_statistics import Pooling, Told, traced
 from lightsr.errors import BackendError
 from lightsr.networks.registry import network_spec
 from lightsr.weights.create import create_network
+
+_OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive", "bad_alloc")
+"""What torch's allocator, oneDNN and the system say on the processor."""
 
 
 class TorchBackend:
@@ -36,14 +42,32 @@ class TorchBackend:
 
     def run(self, batch: Batch) -> Batch:
         """See `Backend.run`."""
+        return self._computed(self._module, batch)
+
+    def tuned_to(self, samples: Sequence[Batch]) -> Run | None:
+        """See `Tunable.tuned_to`."""
+        module = self._traced
+        if module is None:
+            return None
+        pooling = Pooling(module)
+        for sample in samples:
+            self._computed(pooling.run, sample)
+        statistics = pooling.mean()
+        return lambda batch: self._computed(Told(module, statistics).run, batch)
+
+    @cached_property
+    def _traced(self) -> torch.fx.GraphModule | None:
+        return traced(self._module)
+
+    def _computed(self, network: Callable[[torch.Tensor], Any], batch: Batch) -> Batch:
         try:
             with torch.inference_mode():
-                enlarged = self._module(torch.as_tensor(batch).to(self.device))
+                enlarged = network(torch.as_tensor(batch).to(self.device))
                 return cast("Batch", enlarged.cpu().numpy().astype(np.float32, copy=False))
         except torch.OutOfMemoryError as error:
             raise MemoryError(f"torch: out of memory on {self.device}") from error
         except RuntimeError as error:
-            if "can't allocate memory" in str(error):
+            if any(words in str(error) for words in _OUT_OF_MEMORY):
                 raise MemoryError("torch: out of memory") from error
             raise
 
