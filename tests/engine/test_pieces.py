@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import lightsr
 from lightsr.engine import pieces, tiles
 from lightsr.engine.backends.base import Tunable
+from lightsr.engine.backends.choose import at_hand
 from lightsr.engine.backends.onnx_statistics import variants
 from lightsr.engine.pieces import sample
 from lightsr.errors import LightsrError
@@ -168,8 +169,14 @@ def test_the_whole_picture_keeps_its_own_statistics(graph: Graph) -> None:
     assert up(_uneven(30, 40)).shape == (60, 80, 3)
 
 
-def test_what_is_pooled_is_that_of_one_picture(graph: Graph) -> None:
-    backend = lightsr.Upscaler(weights=graph(2, kind="global")).backend
+@pytest.mark.parametrize(
+    ("name", "precision"), [("onnxruntime", "fp32"), ("fused", "fp32"), ("fused", "bf16")]
+)
+def test_what_is_pooled_is_that_of_one_picture(graph: Graph, name: str, precision: str) -> None:
+    if precision not in at_hand().get(name, ()):
+        pytest.skip(f"there is no {name} backend in {precision} here")
+    path = graph(2, kind="global")
+    backend = lightsr.Upscaler(weights=path, backend=name, precision=precision).backend
     assert isinstance(backend, Tunable)
     random = np.random.default_rng(0)
     whole = random.random((1, 3, 20, 30), np.float32) * np.linspace(0, 1, 30, dtype=np.float32)
@@ -177,7 +184,7 @@ def test_what_is_pooled_is_that_of_one_picture(graph: Graph) -> None:
     for samples in ([halves], [halves[:1], halves[1:]]):
         run = backend.tuned_to(samples)
         assert run is not None
-        np.testing.assert_allclose(run(whole), backend.run(whole), atol=1e-6)
+        np.testing.assert_allclose(run(whole), backend.run(whole), atol=1e-6, rtol=1e-5)
     own = backend.tuned_to([halves[:1]])
     assert own is not None
     assert np.abs(own(whole) - backend.run(whole)).max() > 0.01
@@ -224,16 +231,23 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     save_tensors(folder / "w.safetensors", tensors, {"network": name, "scale": "2"})
     model = onnx_model(network.deploy().eval(), name=name, scale=2)
     (folder / "w.onnx").write_bytes(model.SerializeToString())
-    return [lightsr.Upscaler(weights=folder / file).backend for file in ("w.safetensors", "w.onnx")]
+    kinds = [("w.safetensors", "torch"), ("w.onnx", "onnxruntime")]
+    if "fused" in at_hand() and name != "madnet":  # It has dilated convolutions.
+        kinds.append(("w.onnx", "fused"))
+    return [
+        lightsr.Upscaler(weights=folder / file, backend=kind, precision="fp32").backend
+        for file, kind in kinds
+    ]
 
 
-def test_both_backends_pool_alike(both: list[Any]) -> None:
+def test_all_backends_pool_alike(both: list[Any]) -> None:
     """Each level of a real network, whose first pooled statistic changes all that follow."""
     random = np.random.default_rng(1)
     parts = [random.random((2, 3, 12, 14), np.float32) * factor for factor in (0.3, 1)]
     picture = random.random((1, 3, 18, 20), np.float32)
-    in_torch, in_onnxruntime = (backend.tuned_to(parts)(picture) for backend in both)
-    np.testing.assert_allclose(in_torch, in_onnxruntime, atol=1e-4, rtol=0)
+    in_torch, *elsewhere = (backend.tuned_to(parts)(picture) for backend in both)
+    for enlarged in elsewhere:
+        np.testing.assert_allclose(enlarged, in_torch, atol=1e-4, rtol=0)
     assert np.abs(in_torch - both[0].run(picture)).max() > 1e-5
     # A picture that is its own sample is itself.
     for backend in both:

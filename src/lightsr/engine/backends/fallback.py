@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lightsr.engine.backends.base import Backend, Batch
+from lightsr.engine.backends.base import Backend, Batch, Run, Tunable
 
 log = logging.getLogger("lightsr")
 
@@ -32,6 +32,30 @@ class FallbackBackend:
         if active.precision == "fp32" or not enlarged.size or _is_finite(enlarged):
             return enlarged
         del enlarged
+        self._give_up(active)
+        return self._active.run(batch)
+
+    def tuned_to(self, samples: Sequence[Batch]) -> Run | None:
+        """See `Tunable.tuned_to`; the run gives way to float32 as `run` does."""
+        active = self._active
+        tuned = active.tuned_to(samples) if isinstance(active, Tunable) else None
+        if tuned is None or active.precision == "fp32":
+            return tuned
+        again: list[Run | None] = []
+
+        def run(batch: Batch) -> Batch:
+            if not again:
+                enlarged = tuned(batch)
+                if not enlarged.size or _is_finite(enlarged):
+                    return enlarged
+                del enlarged
+                self._give_up(active)
+                again.append(self.tuned_to(samples))
+            return (again[0] or self._active.run)(batch)
+
+        return run
+
+    def _give_up(self, active: Backend) -> None:
         with self._lock:
             if self._active is active:
                 log.warning(
@@ -40,7 +64,6 @@ class FallbackBackend:
                 )
                 self._active = self._exact()
                 self.precision = self._active.precision
-        return self._active.run(batch)
 
     def peak_bytes(self, batch: int, height: int, width: int) -> int:
         """See `Backend.peak_bytes`."""

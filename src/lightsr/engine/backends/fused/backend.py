@@ -8,13 +8,14 @@ a graph of the operations that it knows.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from lightsr.engine.backends.base import Batch
-from lightsr.engine.backends.fused.frame import Frame, frame_bytes
+from lightsr.engine.backends.base import Batch, Run
+from lightsr.engine.backends.fused.frame import Frame, Statistics, frame_bytes, pooled
 from lightsr.engine.backends.fused.graph import (
     Convolution,
     UnsupportedError,
@@ -59,13 +60,27 @@ class FusedBackend:
 
     def run(self, batch: Batch) -> Batch:
         """See `Backend.run`."""
+        return self._run(batch, None)
+
+    def tuned_to(self, samples: Sequence[Batch]) -> Run | None:
+        """See `Tunable.tuned_to`."""
+        if not self._program.plan.graph.means:
+            return None
+        found = [pooled(self._program, sample, self._pool) for sample in samples]
+        statistics = {
+            name: np.stack([one[name] for one in found]).mean(0).astype(np.float32)
+            for name in found[0]
+        }
+        return lambda batch: self._run(batch, statistics)
+
+    def _run(self, batch: Batch, statistics: Statistics | None) -> Batch:
         n, _, height, width = batch.shape
         result = np.empty((n, 3, self.scale * height, self.scale * width), np.float32)
         if not result.size:
             return result
         frame = self._frame(height, width)
         for picture, target in zip(batch, result, strict=True):
-            frame.run(np.asarray(picture, np.float32), target, self._pool)
+            frame.run(np.asarray(picture, np.float32), target, self._pool, statistics)
         with self._lock:
             # One frame is kept: the next picture or tile is likely to have the same size.
             self._frames[:] = [frame]

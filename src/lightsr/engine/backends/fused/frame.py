@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from typing import Any
 
@@ -18,6 +19,10 @@ _LINE = 64
 """Bytes of a cache line, and of the widest vector."""
 _LEAST_ROWS = 4
 """Of a thread's share of a picture."""
+
+
+Statistics = Mapping[str, NDArray[Any]]
+"""Means and variances by their names in the graph."""
 
 
 class Frame:
@@ -49,28 +54,27 @@ class Frame:
                 self._vectors[place] = value
         self._bands = [_Band(self, layout, thread) for thread in range(self.threads)]
 
-    def run(self, picture: Floats, target: Floats, pool: Executor | None) -> None:
+    def run(
+        self,
+        picture: Floats,
+        target: Floats,
+        pool: Executor | None,
+        statistics: Statistics | None = None,
+    ) -> None:
         """Enlarge a picture, [3, h, w], into `target`, [3, scale * h, scale * w] in one piece.
 
-        Bands run in the pool's threads, if there is one.
+        Bands run in the pool's threads, if there is one. `statistics`, as `pooled` returns them,
+        are taken for the picture's own.
         """
-        plan, layout = self.program.plan, self.program.layout
+        self.take(picture, target)
+        run_together([self], pool, statistics)
+
+    def take(self, picture: Floats, target: Floats) -> None:
+        """Get ready to enlarge a picture into `target`."""
         self._take(picture)
         address = target.ctypes.data
         for band in self._bands:
             band.aim(address)
-        values: dict[str, NDArray[Any]] = dict(plan.graph.constants)
-        for number, level in enumerate(plan.levels):
-            for step in level.vectors:
-                run_vector_step(step, values)
-                for name in step.outputs:
-                    self._hand_on(name, values)
-            for mean in level.means:
-                self._sums[:, layout.sums[mean.mean]] = 0
-            if level.work:
-                self._run_level(number, pool)
-            for mean in level.means:
-                self._finish(mean, values)
 
     def _take(self, picture: Floats) -> None:
         graph = self.program.plan.graph
@@ -81,40 +85,26 @@ class Frame:
         lr[:, :, : inside.start] = lr[:, :, inside.start, None] if repeats else 0
         lr[:, :, inside.stop :] = lr[:, :, inside.stop - 1, None] if repeats else 0
 
-    def _run_level(self, number: int, pool: Executor | None) -> None:
-        run = self.program.run_phase
+    def tasks(self, number: int) -> list[tuple[int, int, int]]:
+        """Return what a level is made of: for each band its phase, first and end row."""
+        self._sums[:] = 0
         height = self.height * self.program.plan.levels[number].size
         bounds = [height * i // self.threads for i in range(self.threads + 1)]
-        tables = [band.phases[number].ctypes.data for band in self._bands]
-        if pool is None or self.threads == 1:
-            for i, table in enumerate(tables):
-                run(table, bounds[i], bounds[i + 1])
-            return
-        waiting: list[Future[Any]] = []
-        try:
-            for i, table in enumerate(tables):
-                waiting.append(pool.submit(run, table, bounds[i], bounds[i + 1]))
-            for done in waiting:
-                done.result()
-        finally:
-            # Nobody may work in this memory when it is given up, after Ctrl-C for instance.
-            wait(waiting)
+        return [
+            (band.phases[number].ctypes.data, bounds[i], bounds[i + 1])
+            for i, band in enumerate(self._bands)
+        ]
 
-    def _hand_on(self, name: str, values: dict[str, NDArray[Any]]) -> None:
+    def hand_on(self, name: str, value: NDArray[Any]) -> None:
         """Put a vector where the kernels find it, if they need it."""
         place = self.program.layout.vectors.get(name)
         if place is not None:
-            self._vectors[place] = values[name]
+            self._vectors[place] = value
 
-    def _finish(self, mean: Mean, values: dict[str, NDArray[Any]]) -> None:
-        count = self.height * self.width * mean.size**2
+    def moments(self, mean: Mean) -> tuple[NDArray[np.float64], int]:
+        """Return the sums of a map's values and of their squares, [2, channels], and how many."""
         place = self.program.layout.sums[mean.mean]
-        total, squares = self._sums[:, place].sum(axis=(0, 3)).T / count
-        values[mean.mean] = total.astype(np.float32)
-        self._hand_on(mean.mean, values)
-        if mean.variance is not None:
-            values[mean.variance] = np.maximum(squares - total * total, 0).astype(np.float32)
-            self._hand_on(mean.variance, values)
+        return self._sums[:, place].sum(axis=(0, 3)).T, self.height * self.width * mean.size**2
 
     def strides(self, memory: Memory) -> tuple[int, int]:
         """Return the bytes from a channel of a memory to the next, and from row to row."""
@@ -140,6 +130,75 @@ class Frame:
     def zeros(self) -> int:
         """The address of a row of zeros."""
         return self._zeros.ctypes.data + 4 * self._margin
+
+
+def pooled(program: Program, pictures: Floats, pool: Executor | None) -> Statistics:
+    """Return the statistics of pictures, [n, 3, h, w], together: as if they lay in one picture."""
+    n, _, height, width = pictures.shape
+    scale = program.plan.graph.scale
+    unwanted = np.empty((n, 3, scale * height, scale * width), np.float32)
+    frames = [Frame(program, height, width, 1) for _ in range(n)]
+    for frame, picture, target in zip(frames, pictures, unwanted, strict=True):
+        frame.take(np.asarray(picture, np.float32), target)
+    return run_together(frames, pool, None)
+
+
+def run_together(
+    frames: Sequence[Frame], pool: Executor | None, statistics: Statistics | None
+) -> Statistics:
+    """Take frames of one program through its levels side by side, their statistics pooled.
+
+    Those that are given are taken instead; either are returned.
+    """
+    program = frames[0].program
+    values: dict[str, NDArray[Any]] = dict(program.plan.graph.constants)
+    found: dict[str, NDArray[Any]] = {}
+    for number, level in enumerate(program.plan.levels):
+        made: dict[str, NDArray[Any]] = {}
+        for step in level.vectors:
+            run_vector_step(step, values)
+            made.update((name, values[name]) for name in step.outputs)
+        for name, value in made.items():
+            for frame in frames:
+                frame.hand_on(name, value)
+        if level.work:
+            _run_all(program, [task for frame in frames for task in frame.tasks(number)], pool)
+        for mean in level.means:
+            known = _statistics(mean, frames) if statistics is None else statistics
+            for name in (mean.mean, mean.variance):
+                if name is not None:
+                    values[name] = found[name] = known[name]
+                    for frame in frames:
+                        frame.hand_on(name, known[name])
+    return found
+
+
+def _statistics(mean: Mean, frames: Sequence[Frame]) -> Statistics:
+    moments = [frame.moments(mean) for frame in frames]
+    count = sum(pixels for _, pixels in moments)
+    total, squares = sum((sums for sums, _ in moments), np.zeros(())) / count
+    found = {mean.mean: total.astype(np.float32)}
+    if mean.variance is not None:
+        found[mean.variance] = np.maximum(squares - total * total, 0).astype(np.float32)
+    return found
+
+
+def _run_all(
+    program: Program, tasks: Sequence[tuple[int, int, int]], pool: Executor | None
+) -> None:
+    if pool is None or len(tasks) == 1:
+        for task in tasks:
+            program.run_phase(*task)
+        return
+    waiting: list[Future[Any]] = []
+    try:
+        for task in tasks:  # One after the other, so that those begun are known if one fails.
+            waiting.append(pool.submit(program.run_phase, *task))
+        for done in waiting:
+            done.result()
+    finally:
+        # Nobody may work in this memory when it is given up, after Ctrl-C for instance.
+        wait(waiting)
 
 
 class _Band:
