@@ -32,16 +32,19 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--trained-on", required=True, help="the training pictures, for the card")
+    parser.add_argument(
+        "--before", default="earlier weights of ours", help="what a warm start began with"
+    )
     parser.add_argument("--force", action="store_true", help="replace better weights too")
     options = parser.parse_args()
     folders = {name: Path(folder) for name, folder in (d.split("=", 1) for d in options.data)}
     try:
-        ship(options.run, folders, options.trained_on, force=options.force)
+        ship(options.run, folders, options.trained_on, options.before, force=options.force)
     except LightsrError as error:
         sys.exit(f"ship.py: {error}")
 
 
-def ship(run: Path, folders: dict[str, Path], trained_on: str, *, force: bool) -> None:
+def ship(run: Path, folders: dict[str, Path], trained_on: str, before: str, *, force: bool) -> None:
     """Measure, export and record the weights of a run folder."""
     recipe = read_recipe(run / "recipe.yaml")
     weights = run / "weights.safetensors"
@@ -52,7 +55,7 @@ def ship(run: Path, folders: dict[str, Path], trained_on: str, *, force: bool) -
         psnr = measure(graph, recipe, folders)
         if not force and not improves(recipe, psnr):
             raise WeightsError(f"{run}: the shipped weights are better on some set; kept them")
-        card.write_text(model_card(run, recipe, psnr, trained_on), encoding="utf-8")
+        card.write_text(model_card(run, recipe, psnr, trained_on, before), encoding="utf-8")
         add_to_catalogue(
             recipe.network,
             recipe.scale,
@@ -86,11 +89,15 @@ def improves(recipe: Recipe, psnr: dict[str, tuple[float, float]]) -> bool:
 
 
 def model_card(
-    run: Path, recipe: Recipe, psnr: dict[str, tuple[float, float]], trained_on: str
+    run: Path,
+    recipe: Recipe,
+    psnr: dict[str, tuple[float, float]],
+    trained_on: str,
+    before: str,
 ) -> str:
     """Return the card as Markdown."""
     spec = network_spec(recipe.network, recipe.scale)
-    warm = ", then the tensors of our x2 network that fit" if recipe.warm_start else ""
+    warm = f", then the tensors that fit of {before}" if recipe.warm_start else ""
     published = spec.published[recipe.scale].psnr
     with (run / "log.csv").open(newline="", encoding="utf-8") as file:
         iterations = list(csv.DictReader(file))[-1]["iteration"]
@@ -98,6 +105,8 @@ def model_card(
         f"| {name} | {dB:.2f} / {ssim:.4f} | {published[name][0]:.2f} / {published[name][1]:.4f} |"
         for name, (dB, ssim) in psnr.items()
     )
+    below = [f"{published[name][0] - dB:.2f} dB on {name}" for name, (dB, _) in psnr.items()]
+    distance = f"; below the paper's figures by {', '.join(below)}" if below else ""
     return f"""# {spec.title} x{recipe.scale}
 
 Weights trained by lightsr from its own initialisation, in the form of {spec.paper}.
@@ -108,9 +117,7 @@ Weights trained by lightsr from its own initialisation, in the form of {spec.pap
 {recipe.data.patch} LR pixels an iteration, L1, Adam, learning rate \
 {recipe.optimiser.learning_rate:g} ({recipe.optimiser.schedule}, {recipe.optimiser.warm_up} \
 iterations of warm-up), weights averaged with decay {recipe.optimiser.ema:g}, seed {recipe.seed}.
-- **How far**: {iterations} of the {recipe.iterations} iterations of its schedule.
-  The paper trains 1,000,000 iterations of 16 patches of
-  48x48; these weights are a beginning and well below its figures.
+- **How far**: {iterations} of the {recipe.iterations} iterations of its schedule{distance}.
 
 PSNR in dB and SSIM on luma, whole pictures, border of {recipe.scale} pixels cut:
 
