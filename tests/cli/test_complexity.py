@@ -49,5 +49,6 @@ def test_models_lists_every_network_at_every_scale() -> None:
         assert one.items() <= entry.items()
         assert isinstance(entry["weights"], list)
     lines = run_lightsr("models").stdout.splitlines()
-    assert len(lines) == 1 + len(listed)
+    assert len(lines) == 1 + len(listed) + 2
+    assert lines[-1].startswith("Backends here: ")
     assert lines[1].split()[:1] == [listed[0]["name"]]

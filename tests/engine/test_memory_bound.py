@@ -12,6 +12,7 @@ import pytest
 from graphs import Graph
 from PIL import Image
 
+from lightsr.engine.backends.choose import at_hand
 from lightsr.errors import PictureError
 from lightsr.images.needs import decoding_bytes, encoding_bytes
 from lightsr.images.picture import Picture
@@ -66,13 +67,19 @@ def test_the_process_keeps_to_the_memory_given(
 
 
 @linux
-def test_a_small_picture_keeps_to_the_memory_given(graph: Graph, tmp_path: Path) -> None:
-    _noise(tmp_path / "in.png", 1500, 3)
-    options = ["--weights", graph(2, kind="global"), "--memory", "250M"]
+@pytest.mark.parametrize(("backend", "memory"), [("onnxruntime", 250), ("fused", 400)])
+def test_a_small_picture_keeps_to_the_memory_given(
+    graph: Graph, tmp_path: Path, backend: str, memory: int
+) -> None:
+    if backend not in at_hand():
+        pytest.skip(f"there is no {backend} backend here")
+    _noise(tmp_path / "in.png", 2500, 3)
+    options = ["--weights", graph(2, kind="global"), "--memory", f"{memory}M"]
+    options += ["--backend", backend]
     status, peak, said = _peak("in.png", "-o", "out.png", *options, cwd=tmp_path)
     assert status == 0, said
-    assert "does not fit into 250 MB whole" in said
-    assert peak < 250 * 2**20
+    assert f"does not fit into {memory} MB whole" in said
+    assert peak < memory * 2**20
 
 
 @pytest.mark.parametrize(

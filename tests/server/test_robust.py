@@ -17,7 +17,7 @@ from server.serving import SLOW, SLOW_OPTIONS, Server, picture, problem, serving
 from lightsr.server.folder import PREFIX
 
 
-def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

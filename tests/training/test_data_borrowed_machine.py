@@ -47,7 +47,9 @@ assert not loaded, loaded
 def _absent() -> set[str]:
     """Return the modules of every package that lightsr may need, but those that are present."""
     names = {re.split(r"[^\w.-]", requirement)[0] for requirement in requires("lightsr") or []}
+    # torchmetrics imports matplotlib wherever that is installed.
     own = {"lightsr", "pytest", "pytest-timeout", "hypothesis", "psutil", "ruff", "pyright"}
+    own.add("matplotlib")
     unwanted = {name.lower() for name in names} - PRESENT - own
     return {
         module

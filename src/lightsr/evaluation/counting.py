@@ -62,10 +62,13 @@ def count(
     ]
     # A network without parameters is where its constants are.
     like = next(chain(network.parameters(), network.buffers()))
+    trained = network.training
+    network.eval()  # Some compute the same in another way while they are trained.
     try:
         with torch.no_grad(), counter:
             network(torch.zeros(1, 3, height, width, device=like.device, dtype=like.dtype))
     finally:
+        network.train(trained)
         for handle in handles:
             handle.remove()
     parameters = sum(parameter.numel() for parameter in network.parameters())

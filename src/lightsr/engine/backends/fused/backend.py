@@ -66,7 +66,13 @@ class FusedBackend:
         """See `Tunable.tuned_to`."""
         if not self._program.plan.graph.means:
             return None
-        found = [pooled(self._program, sample, self._pool) for sample in samples]
+        # Every part has a frame of its own while it is pooled, which is why they are few at a time.
+        groups = [
+            sample[first :: -(-len(sample) // _POOLED)]
+            for sample in samples
+            for first in range(-(-len(sample) // _POOLED))
+        ]
+        found = [pooled(self._program, group, self._pool) for group in groups]
         statistics = {
             name: np.stack([one[name] for one in found]).mean(0).astype(np.float32)
             for name in found[0]
@@ -104,6 +110,8 @@ class FusedBackend:
         return None
 
 
+_POOLED = 16
+"""Parts of a picture whose statistics are pooled together; those of several groups are averaged."""
 _BESIDE = 4_000_000
 """Bytes for Python's own objects and for vectors between the levels."""
 
