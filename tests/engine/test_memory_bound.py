@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,14 +23,32 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured a
 
 
 def _peak(*arguments: object, cwd: Path) -> tuple[int, int, str]:
-    """Run the command; return its status, the most bytes it held, and what it said."""
+    """Run the command; return its status, the most bytes it held, and what it said.
+
+    A small process in between starts it, since the system counts what a process held before it
+    became the command, and the tests' own process may be large.
+    """
     said = cwd / "said.txt"
+    command = [sys.executable, "-m", "lightsr", "upscale", *map(str, arguments)]
     with said.open("w") as file:
-        command = [sys.executable, "-m", "lightsr", "upscale", *map(str, arguments)]
-        process = subprocess.Popen(command, cwd=cwd, stderr=file)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss * 1024, said.read_text()
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", _BETWEEN, *command],
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            check=True,
+        )
+    status, kilobytes = map(int, done.stdout.split()[-2:])
+    return status, kilobytes * 1024, said.read_text()
+
+
+_BETWEEN = """
+import os, sys
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+print(os.waitstatus_to_exitcode(status), usage.ru_maxrss)
+"""
 
 
 def _noise(path: Path, side: int, channels: int) -> None:
