@@ -24,7 +24,9 @@ def _events(client: httpx.Client, id: str) -> list[dict[str, Any]]:
 
 
 def test_a_job_from_beginning_to_end(server: Server, client: httpx.Client) -> None:
-    answer = client.post("/v1/jobs", files={"file": picture(40, 30)}, data={"scale": "2"})
+    answer = client.post(
+        "/v1/jobs", files={"file": picture(40, 30)}, data={"scale": "2", "model": "fdiwn"}
+    )
     assert answer.status_code == 202
     job = answer.json()
     assert answer.headers["location"] == f"/v1/jobs/{job['id']}"

@@ -48,7 +48,7 @@ def _many_at_once(server: Server, count: int) -> None:
     ):
 
         def ask(content: bytes) -> bytes:
-            answer = client.post("/v1/upscale?scale=2", content=content)
+            answer = client.post("/v1/upscale?scale=2&model=fdiwn", content=content)
             assert answer.status_code == 200, answer.text
             return answer.content
 
