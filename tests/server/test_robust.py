@@ -64,7 +64,7 @@ def test_workers_killed_again_and_again(server: Server) -> None:
 
 
 def test_limits_and_clients_that_vanish(tmp_path: Path) -> None:
-    options = ("--workers", 1, "--queue", 1, "--upload-bytes", "300K", "--upload-seconds", 1)
+    options = ("--workers", 1, "--queue", 1, "--upload-bytes", "300K", "--upload-seconds", 2)
     options += ("--input-pixels", 70_000, "--job-seconds", 3, "--keep-seconds", 1)
     with serving(tmp_path, *options) as server, server.client() as client:
         _check_sizes(client)
@@ -107,7 +107,9 @@ def _check_slow_upload(server: Server) -> None:
         connection.sendall(
             b"POST /v1/upscale HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nleft"
         )
-    _until(lambda: server.files() == [])
+        _until(lambda: server.metric("lightsr_places_taken") == 1)
+    _until(lambda: server.metric("lightsr_places_taken") == 0)
+    assert server.files() == []
 
 
 def _check_full_queue_and_disconnects(server: Server) -> None:
@@ -123,7 +125,7 @@ def _check_full_queue_and_disconnects(server: Server) -> None:
     clients = [threading.Thread(target=vanish) for _ in range(2)]
     for one in clients:
         one.start()
-    _until(lambda: server.metric("lightsr_running") + server.metric("lightsr_waiting") == 2)
+    _until(lambda: server.metric("lightsr_places_taken") == 2)
     with server.client() as client:
         refused = client.post("/v1/upscale", content=picture())
         assert "2 pictures" in problem(refused, 429, "queue-full")
@@ -131,7 +133,7 @@ def _check_full_queue_and_disconnects(server: Server) -> None:
         leaving.set()
         for one in clients:
             one.join()
-        _until(lambda: server.metric("lightsr_running") + server.metric("lightsr_waiting") == 0)
+        _until(lambda: server.metric("lightsr_places_taken") == 0)
         assert server.files() == []
         assert client.post("/v1/upscale?scale=2", content=picture()).status_code == 200
 

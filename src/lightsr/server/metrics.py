@@ -55,16 +55,9 @@ class Metrics:
             "lightsr_workers_lost", "Workers that ended and were replaced.", registry=self._registry
         )
 
-    def watch(
-        self, waiting: Callable[[], int], running: Callable[[], int], ready: Callable[[], int]
-    ) -> None:
-        """Show what these return whenever the metrics are asked for."""
-        for name, help, value in (
-            ("lightsr_waiting", "Pictures in the queue.", waiting),
-            ("lightsr_running", "Pictures being worked on.", running),
-            ("lightsr_workers", "Workers ready or at work.", ready),
-        ):
-            Gauge(name, help, registry=self._registry).set_function(value)
+    def watch(self, name: str, help: str, value: Callable[[], int]) -> None:
+        """Show what `value` returns whenever the metrics are asked for."""
+        Gauge(name, help, registry=self._registry).set_function(value)
 
     def request(self, route: str, method: str, status: int) -> None:
         """Count a request; `route` is a template, so that there are few of them."""

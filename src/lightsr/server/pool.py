@@ -56,7 +56,9 @@ class Pool:
         self._ready: set[WorkerProcess] = set()
         self._news = anyio.Event()
         self._pace = Pace()
-        metrics.watch(lambda: len(self._waiting), lambda: len(self._running), lambda: self.ready)
+        metrics.watch("lightsr_waiting", "Pictures in the queue.", lambda: len(self._waiting))
+        metrics.watch("lightsr_running", "Pictures being worked on.", lambda: len(self._running))
+        metrics.watch("lightsr_workers", "Workers ready or at work.", lambda: self.ready)
 
     @property
     def ready(self) -> int:

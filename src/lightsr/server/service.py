@@ -38,6 +38,11 @@ class Service:
         self._taken = 0
         self._kept: dict[str, Job] = {}
         self._closing = anyio.Event()
+        self.metrics.watch(
+            "lightsr_places_taken",
+            "Pictures that take a place: those in the queue, worked on, or still being sent.",
+            lambda: self._taken,
+        )
 
     @asynccontextmanager
     async def at_work(self) -> AsyncGenerator[None]:

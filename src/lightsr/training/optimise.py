@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lightsr.errors import UserError
 from lightsr.training.recipe import Optimiser, Recipe
+from lightsr.training.soap import SOAP
 
 
 def build_optimiser(recipe: Recipe, network: nn.Module) -> tuple[torch.optim.Optimizer, LambdaLR]:
@@ -35,13 +36,18 @@ def build_optimiser(recipe: Recipe, network: nn.Module) -> tuple[torch.optim.Opt
     groups = _parameter_groups(chosen, network)
     fused: dict[str, Any] = {"fused": True, "weight_decay": chosen.weight_decay}
     optimiser: torch.optim.Optimizer
-    if chosen.kind == "sgd":
+    if chosen.kind == "soap":
+        betas = chosen.betas or (0.95, 0.95)
+        optimiser = SOAP(groups, chosen.learning_rate, betas, weight_decay=chosen.weight_decay)
+    elif chosen.kind == "sgd":
         optimiser = torch.optim.SGD(
             groups, lr=chosen.learning_rate, momentum=chosen.momentum, **fused
         )
     else:
         kind = torch.optim.AdamW if chosen.kind == "adamw" else torch.optim.Adam
-        optimiser = kind(groups, lr=chosen.learning_rate, betas=chosen.betas, **fused)
+        optimiser = kind(
+            groups, lr=chosen.learning_rate, betas=chosen.betas or (0.9, 0.999), **fused
+        )
     schedule = LambdaLR(optimiser, lambda step: rate_factor(chosen, step, recipe.iterations))
     return optimiser, schedule
 

@@ -216,17 +216,18 @@ class Group(Strict):
 class Optimiser(Strict):
     """How the weights move, and how the learning rate goes."""
 
-    kind: Literal["adam", "adamw", "sgd"] = "adam"
+    kind: Literal["adam", "adamw", "sgd", "soap"] = "adam"
+    """soap (`lightsr.training.soap`) takes longer for a step and needs several times fewer; its
+    learning rate is five to fifty times that of adam."""
     learning_rate: Rate = 2e-4
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
-        0.9,
-        0.999,
-    )
-    """Of adam and adamw."""
+    betas: (
+        tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] | None
+    ) = None
+    """Of adam and adamw, 0.9 and 0.999 if not given, and of soap, 0.95 and 0.95."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Of sgd."""
     weight_decay: NotNegative = 0.0
-    """Of adam and sgd as part of the gradient, of adamw apart from it."""
+    """Of adam and sgd as part of the gradient, of adamw and soap apart from it."""
     groups: tuple[Group, ...] = ()
     """Parameters that learn at a rate of their own; the first match counts."""
     schedule: Literal["constant", "halve", "milestones", "cosine"] = "halve"
