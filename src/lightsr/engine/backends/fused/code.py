@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lightsr._version import __version__
+from lightsr.cache import Cache
 from lightsr.engine.backends.fused.graph import UnsupportedError
-from lightsr.engine.cache import Cache
 
 _llvm: Any = import_module("llvmlite.binding")
 
