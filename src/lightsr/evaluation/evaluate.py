@@ -126,7 +126,7 @@ def evaluate(
     where the network fails.
     """
     choice = Choice(model, weights, backend, device, precision)
-    if choice.file is None or model == BICUBIC:
+    if choice.file is None or choice.needs_no_weights:
         if model is None:
             raise UserError("name a network, or give a file of weights, which tells its own")
         if scale is None:
@@ -139,17 +139,18 @@ def evaluate(
             return Evaluation(model, scale, None, dataset_name(data), how, scores)
     chosen = open_backend(choice, scale)
     name, scale = chosen.network, chosen.scale
-    rule = network_spec(name).protocol if protocol == "own" else "common"
-    if lr_dir is not None and rule != "common":
+    followed = network_spec(name).protocol if protocol == "own" else "common"
+    if lr_dir is not None and followed != "common":
         raise UserError(
             f"the own protocol of {name} makes LR pictures from the originals; leave out the "
             f"folder of LR pictures, or measure by the common protocol"
         )
-    border, forward = RULES[rule].border or border, RULES[rule].forward or forward
-    measure = RULES[rule].measure(checked_pass(chosen.run, scale, forward), scale, border)
+    rule = RULES[followed]
+    border, forward = rule.border or border, rule.forward or forward
+    measure = rule.measure(checked_pass(chosen.run, scale, forward), scale, border)
     scores = _measured(find_pairs(data, scale, lr_dir), measure, watcher)
     how = {
-        **_described(protocol, rule, scale, lr_dir, border, forward),
+        **_described(protocol, followed, scale, lr_dir, border, forward),
         "backend": chosen.name,
         "device": chosen.device,
         "precision": chosen.precision,
