@@ -8,9 +8,6 @@ What torch would do in many passes over memory they do in one or two. The compil
 pointers that are handed over.
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import ctypes

@@ -1,8 +1,5 @@
 """The operators of `Arithmetic`, each as the instructions that a kernel does it with."""
 
-# llvmlite has no types.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

@@ -1,9 +1,5 @@
 """From LLVM's assembly to machine code, kept per machine so that a later process starts at once."""
 
-# llvmlite has no types.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import hashlib

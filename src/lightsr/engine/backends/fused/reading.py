@@ -6,8 +6,7 @@ most of the work is done on maps of the picture's size.
 """
 
 # onnx is typed only in part.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 
