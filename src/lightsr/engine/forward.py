@@ -32,11 +32,6 @@ class Forward:
     """What enlarges the colours, in each view; None: the backend as it is."""
     alpha_runs: Sequence[Run] | None = None
 
-    @property
-    def is_tuned(self) -> bool:
-        """Whether the statistics of a sample are used for every picture."""
-        return self.colour_runs is not None
-
     def for_samples(self, dtype: np.dtype[Any]) -> Forward:
         """Return one for samples that are stored as `dtype`, where that makes a difference."""
         backend = self.backend
