@@ -16,6 +16,9 @@ ROOMS = (
 )
 """From the ground floor up: a room imports from itself and from those before it."""
 
+BENEATH = ("_version.py", "cache.py", "errors.py")
+"""What every room may import: it imports from none."""
+
 MAY_IMPORT_TORCH = (
     *("networks/", "engine/backends/torch.py", "engine/backends/torch_statistics.py"),
     *("evaluation/counting.py", "training/", "export/"),
@@ -66,6 +69,12 @@ def test_rooms_import_only_from_rooms_below(module: str) -> None:
         parts = name.split(".")
         if parts[0] == "lightsr" and len(parts) > 1 and parts[1] in ROOMS:
             assert parts[1] in allowed, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", BENEATH)
+def test_what_lies_beneath_imports_from_no_room(module: str) -> None:
+    for name in _imports(_parsed(module), inside_functions=True):
+        assert not any(_is_of(name, f"lightsr.{room}") for room in ROOMS), f"imports {name}"
 
 
 @pytest.mark.parametrize("module", MODULES)

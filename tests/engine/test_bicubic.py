@@ -29,14 +29,34 @@ def test_it_is_matlabs_on_floats(scale: int) -> None:
     np.testing.assert_allclose(lightsr.upscale(image, scale, model="bicubic"), wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_it_is_matlabs_on_integers_to_the_last_sample(scale: int, kind: Any, channels: int) -> None:
+    image = np.random.default_rng(1).integers(0, np.iinfo(kind).max + 1, (31, 24, channels), kind)
+    wanted = imresize(image, scale=scale)
+    assert np.array_equal(lightsr.upscale(image, scale, model="bicubic"), wanted)
+    upscaler = lightsr.Upscaler("bicubic", scale, tile=16)
+    assert np.array_equal(upscaler(image), wanted)
+    floats = np.asarray(image / np.iinfo(kind).max, np.float32)
+    together = upscaler.batch([image, image[::-1], floats, image])
+    assert np.array_equal(together[1], imresize(image[::-1], scale=scale))
+    assert np.array_equal(together[3], wanted)
+    assert together[2].dtype == np.float32
+    once = (together[2].astype(np.float64) * np.iinfo(kind).max + 0.5).astype(kind)
+    assert (once != wanted).any()
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_tiles_and_torch_agree(channels: int) -> None:
     image = picture(41, 50, channels)
     whole = lightsr.upscale(image, 3, model="bicubic")
     assert whole.shape == (123, 150, channels)
     assert np.array_equal(lightsr.upscale(image, 3, model="bicubic", tile=16), whole)
-    by_torch = lightsr.upscale(image, 3, model="bicubic", backend="torch").astype(int)
-    assert np.abs(by_torch - whole).max() <= 1
+    floats = image.astype(np.float32) / np.float32(255)
+    unrounded = lightsr.upscale(floats, 3, model="bicubic")
+    by_torch = lightsr.upscale(floats, 3, model="bicubic", backend="torch")
+    np.testing.assert_allclose(by_torch, unrounded, atol=2e-6)
 
 
 def test_sizes_and_the_scale_left_out() -> None:
@@ -56,8 +76,9 @@ def test_it_needs_no_torch() -> None:
     assert done.stdout.strip() == "(8, 10)", done.stderr
 
 
-def test_memory_is_as_foretold() -> None:
-    backend = BicubicBackend("bicubic", 4)
+@pytest.mark.parametrize("kind", [np.float32, np.uint16])
+def test_memory_is_as_foretold(kind: Any) -> None:
+    backend = BicubicBackend("bicubic", 4).for_samples(np.dtype(kind))
     batch = np.zeros((2, 3, 200, 300), np.float32)
     tracemalloc.start()
     backend.run(batch)

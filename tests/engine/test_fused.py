@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import onnx
 import pytest
 from graphs import Graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightsr.engine.backends.choose import at_hand
+from lightsr.engine.backends.choose import Choice, at_hand, open_backend
 
 if "fused" not in at_hand():
     pytest.skip("the fused backend cannot be had here", allow_module_level=True)
@@ -27,6 +28,7 @@ if "fused" not in at_hand():
 from lightsr.engine.backends.fused.backend import FusedBackend
 from lightsr.engine.backends.fused.graph import UnsupportedError
 from lightsr.engine.backends.fused.program import host_machine
+from lightsr.engine.backends.fused.reading import read_graph
 from lightsr.engine.backends.onnxruntime import OnnxRuntimeBackend
 from lightsr.networks.registry import list_networks, network_spec
 from lightsr.weights.catalogue import shipped
@@ -120,6 +122,21 @@ def test_graphs_that_are_left_to_others(graph: Graph, tmp_path: Path) -> None:
         FusedBackend(graph(2), "fdiwn", 4, "fp32")
 
 
+def test_operators_that_cannot_be_written_are_met_when_a_graph_is_read(
+    graph: Graph, tmp_path: Path
+) -> None:
+    model = onnx.load(str(graph(2)))
+    (shuffle,) = (node for node in model.graph.node if node.op_type == "DepthToSpace")
+    wanted = shuffle.output[0]
+    shuffle.output[0] = "before"
+    model.graph.node.append(onnx.helper.make_node("Tanh", ["before"], [wanted]))
+    path = tmp_path / "tanh.onnx"
+    onnx.save(model, str(path))
+    with pytest.raises(UnsupportedError, match="Tanh on maps"):
+        read_graph(path)
+    assert open_backend(Choice(weights=path)).name == "onnxruntime"
+
+
 @lru_cache
 def _backends(path: Path) -> tuple[OnnxRuntimeBackend, FusedBackend, FusedBackend]:
     return (
@@ -174,6 +191,7 @@ _PEAK = """
 import re, sys
 from pathlib import Path
 import numpy as np
+import onnx
 from lightsr.engine.backends.fused.backend import FusedBackend
 
 def status(entry):

@@ -24,6 +24,7 @@ from fused_graphs import (
     spread_by_numpy,
 )
 
+from lightsr.engine.backends.fused.arithmetic import OPERATORS
 from lightsr.engine.backends.fused.graph import (
     Convolution,
     Graph,
@@ -119,25 +120,30 @@ def test_bfloat16_rounds_inputs_and_weights_only(inputs: int, groups: int, side:
     _agrees(graph, expected, tolerance=2e-3)
 
 
+TREES: list[Any] = [
+    (("Add", ("map", 0), ("map", 1)), lambda x, y, _: x + y),
+    (("Sub", ("map", 0), ("vector", 0)), lambda x, y, v: x - v),
+    (("Mul", ("map", 1), ("vector", 0)), lambda x, y, v: y * v),
+    (("Add", ("Mul", ("map", 0), ("vector", 0)), ("map", 1)), lambda x, y, v: x * v + y),
+    (("Div", ("map", 0), ("Add", ("Mul", ("map", 1), ("map", 1)), ("vector", 1))),
+     lambda x, y, _: x / (y * y + 1)),
+    (("Relu", ("map", 0)), lambda x, y, _: np.maximum(x, 0)),
+    (("LeakyRelu", ("map", 0), 0.2), lambda x, y, _: np.where(x > 0, x, 0.2 * x)),
+    (("PRelu", ("map", 0), ("vector", 0)), lambda x, y, v: np.where(x > 0, x, v * x)),
+    (("Sigmoid", ("Mul", ("map", 0), ("vector", 2))), lambda x, y, _: 1 / (1 + np.exp(-9 * x))),
+    (("Sqrt", ("Mul", ("map", 0), ("map", 0))), lambda x, y, _: np.abs(x)),
+    (("Reciprocal", ("Add", ("Mul", ("map", 0), ("map", 0)), ("vector", 1))),
+     lambda x, y, _: 1 / (x * x + 1)),
+]  # fmt: skip
+
+
+def test_every_operator_is_tried() -> None:
+    assert {tree[0] for tree, _ in TREES} == set(OPERATORS)
+
+
 @pytest.mark.parametrize(
-    ("tree", "formula"),
-    [
-        (("Add", ("map", 0), ("map", 1)), lambda x, y, _: x + y),
-        (("Sub", ("map", 0), ("vector", 0)), lambda x, y, v: x - v),
-        (("Mul", ("map", 1), ("vector", 0)), lambda x, y, v: y * v),
-        (("Add", ("Mul", ("map", 0), ("vector", 0)), ("map", 1)), lambda x, y, v: x * v + y),
-        (("Div", ("map", 0), ("Add", ("Mul", ("map", 1), ("map", 1)), ("vector", 1))),
-         lambda x, y, _: x / (y * y + 1)),
-        (("Relu", ("map", 0)), lambda x, y, _: np.maximum(x, 0)),
-        (("LeakyRelu", ("map", 0), 0.2), lambda x, y, _: np.where(x > 0, x, 0.2 * x)),
-        (("PRelu", ("map", 0), ("vector", 0)), lambda x, y, v: np.where(x > 0, x, v * x)),
-        (("Sigmoid", ("Mul", ("map", 0), ("vector", 2))), lambda x, y, _: 1 / (1 + np.exp(-9 * x))),
-        (("Sqrt", ("Mul", ("map", 0), ("map", 0))), lambda x, y, _: np.abs(x)),
-        (("Reciprocal", ("Add", ("Mul", ("map", 0), ("map", 0)), ("vector", 1))),
-         lambda x, y, _: 1 / (x * x + 1)),
-    ],
-    ids=lambda value: value[0] if isinstance(value, tuple) else "",
-)  # fmt: skip
+    ("tree", "formula"), TREES, ids=lambda v: v[0] if isinstance(v, tuple) else ""
+)
 def test_arithmetic(tree: Any, formula: Any) -> None:
     picture = Input(0, 1, 3)
     one, other = spread(picture, 5), spread(picture, 5)

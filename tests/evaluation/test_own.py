@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,11 +13,12 @@ from evaluation.pictures import noise, read, write
 from lightsr.engine.backends.choose import Choice, open_backend
 from lightsr.errors import LightsrError, UserError
 from lightsr.evaluation.evaluate import evaluate, save_image
-from lightsr.evaluation.own import score_own
+from lightsr.evaluation.own import RULES, score_own
 from lightsr.images.color import rgb_to_luma
 from lightsr.images.resize import imresize
 from lightsr.metrics import compare
 from lightsr.networks.registry import list_networks, network_spec
+from lightsr.networks.spec import Protocol
 
 Graph = Callable[..., Path]
 
@@ -43,7 +44,7 @@ def protocol(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return say
 
 
-@pytest.mark.parametrize("rule", ["luma", "luma, replicated", "unrounded", "chopped"])
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "common"])
 def test_own_is_what_the_paper_did(
     rule: str, protocol: Callable[[str], None], data: Path, graph: Graph
 ) -> None:
@@ -133,8 +134,8 @@ def test_pictures_of_luma_can_be_saved(
 
 
 def test_every_network_has_a_protocol_that_is_known() -> None:
-    known = {"common", "luma", "luma, replicated", "unrounded", "chopped"}
-    assert {network_spec(name).protocol for name in list_networks()} <= known
+    assert set(RULES) == set(get_args(Protocol))
+    assert {network_spec(name).protocol for name in list_networks()} <= set(RULES)
 
 
 SLOW = [

@@ -10,9 +10,17 @@ from server.serving import Server, serving
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("serve"), "--output-pixels", 4_000_000) as running:
         yield running
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Iterator[Server]:
+    """Give the shared server; what a test leaves behind there is no other's concern."""
+    shared_server.forget()
+    yield shared_server
+    shared_server.clean()
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ class Server:
     url: str
     folder: Path
     """Where its private folder lies."""
+    forgotten: frozenset[str] = frozenset()
+    """Jobs whose files do not count."""
 
     def client(self, **options: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=120, **options)
@@ -36,9 +38,19 @@ class Server:
         return [child for child in children if "lightsr.server.worker" in child.cmdline()]
 
     def files(self) -> list[str]:
-        """Return the names of pictures that lie in the private folder."""
+        """Return the names of pictures in the private folder, but those of forgotten jobs."""
         found = self.folder.glob("lightsr-serve-*/*")
-        return sorted(path.name for path in found if path.is_file())
+        names = sorted(path.name for path in found if path.is_file())
+        return [name for name in names if _job(name) not in self.forgotten]
+
+    def forget(self) -> None:
+        """Count no more what lies there now, and what will come of it."""
+        self.forgotten |= set(map(_job, self.files()))
+
+    def clean(self) -> None:
+        """Delete the jobs whose files count."""
+        for job in set(map(_job, self.files())):
+            httpx.delete(f"{self.url}/v1/jobs/{job}", timeout=60)
 
     def metric(self, name: str) -> float:
         text = httpx.get(f"{self.url}/metrics", timeout=60).text
@@ -48,6 +60,10 @@ class Server:
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
+
+
+def _job(file: str) -> str:
+    return file.partition(".")[0]
 
 
 @contextmanager

@@ -98,6 +98,21 @@ def test_mistakes_end_the_command_in_one_line(
             assert said.count("\n") == 1
 
 
+def test_options_can_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIGHTSR_SERVE_TOKEN_FILE", str(tmp_path / "none"))
+    assert run(["serve"]) == 2
+    assert "none cannot be read" in capsys.readouterr().err
+    monkeypatch.setenv("LIGHTSR_SERVE_QUEUE", "many")
+    assert run(["serve"]) == 2
+    said = capsys.readouterr().err
+    assert "'--queue'" in said
+    assert "LIGHTSR_SERVE_QUEUE is set" in said
+    assert run(["serve", "--help"]) == 0
+    assert "[env var: LIGHTSR_SERVE_ALLOW_HOST]" in " ".join(capsys.readouterr().out.split())
+
+
 def test_without_the_extra_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,7 @@ A verb reports a user's mistake by raising `UserError` (status 2) and any other 
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class Verb:
 
     name: str
     help: str
+    variables: str | None = None
+    """What the names of environment variables begin with that stand for its options."""
 
     @property
     def module(self) -> str:
@@ -60,7 +63,7 @@ VERBS = (
     Verb("convert", "Turn published weights into lightsr's."),
     Verb("train", "Train a network by a recipe."),
     Verb("export", "Write a network for other runtimes."),
-    Verb("serve", "Offer enlarging over HTTP, with a web page."),
+    Verb("serve", "Offer enlarging over HTTP, with a web page.", variables="LIGHTSR_SERVE"),
 )
 
 
@@ -97,7 +100,9 @@ def _typer_app(asked: str | None) -> typer.Typer:
     app.callback()(_common)
     for verb in VERBS:
         if verb.name == asked and find_spec(verb.module) is not None:
-            app.command(verb.name, short_help=verb.help)(_only_bound(verb.load()))
+            settings = {"auto_envvar_prefix": verb.variables}
+            command = app.command(verb.name, short_help=verb.help, context_settings=settings)
+            command(_only_bound(verb.load()))
         elif find_spec(verb.module) is not None:
             app.command(verb.name, help=verb.help)(_placeholder)
     return app
@@ -138,4 +143,14 @@ def _one_line(error: Any) -> str:
     message = " ".join(str(error.format_message()).split()).rstrip(".")
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "lightsr"
-    return f"{message[:1].lower()}{message[1:]}; see `{command} --help`"
+    return f"{message[:1].lower()}{message[1:]}{_variable(error)}; see `{command} --help`"
+
+
+def _variable(error: Any) -> str:
+    """Return a note of the environment variable that may have brought a wrong value in."""
+    parameter = getattr(error, "param", None)
+    prefix = getattr(getattr(error, "ctx", None), "auto_envvar_prefix", None)
+    if parameter is None or prefix is None:
+        return ""
+    name = f"{prefix}_{parameter.name.upper()}"
+    return f" ({name} is set)" if name in os.environ else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightsr.cli.options import Backend, BorderOfLR, Device, Forward, Precision
 from lightsr.cli.progress import Reporter, reporter
 from lightsr.errors import LightsrError, UserError
 
@@ -60,21 +61,8 @@ def benchmark(
             "lightsr's own files, ONNX graphs.",
         ),
     ] = None,
-    border: Annotated[
-        Literal["symmetric", "replicate"],
-        typer.Option(
-            metavar="symmetric|replicate",
-            help="How the bicubic that makes LR pictures goes on beyond their edge; papers like "
-            "FDIWN's used replicate.",
-        ),
-    ] = "symmetric",
-    forward: Annotated[
-        Literal["whole", "chop"],
-        typer.Option(
-            metavar="whole|chop",
-            help="Pictures whole, or in four overlapping parts as FDIWN's authors do.",
-        ),
-    ] = "whole",
+    border: BorderOfLR = "symmetric",
+    forward: Forward = "whole",
     repeats: Annotated[
         int,
         typer.Option(
@@ -102,19 +90,9 @@ def benchmark(
     no_plots: Annotated[
         bool, typer.Option("--no-plots", help="Leave out the plots, which need matplotlib.")
     ] = False,
-    backend: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|fused|onnxruntime|openvino|torch", help="What runs the networks."
-        ),
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where the backend runs them.")
-    ] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="What the backend computes in."),
-    ] = "fp32",
+    backend: Backend = "auto",
+    device: Device = "auto",
+    precision: Precision = "fp32",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> int:
     """Make the comparison table of all networks, measured beside published.

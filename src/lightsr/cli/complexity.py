@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightsr.cli.options import AsJSON, Network, Scale
 from lightsr.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,12 +15,10 @@ if TYPE_CHECKING:
 
 
 def complexity(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="The network's name; see `lightsr models`.")
-    ],
-    scale: Annotated[int, typer.Option(metavar="S", help="How many times larger.")],
+    model: Network,
+    scale: Scale,
     size: Annotated[str, typer.Option(metavar="WxH", help="Size of the output.")] = "1280x720",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJSON = False,
 ) -> None:
     """Count a network's parameters and multiply-adds, beside the published figures."""
     from lightsr.evaluation.complexity import complexity as count

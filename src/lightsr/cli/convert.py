@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lightsr.cli.options import Overwrite
+
 
 def convert(
     checkpoint: Annotated[
@@ -31,9 +33,7 @@ def convert(
             metavar="S", help="The scale that it is for; found if left out, where tensors tell."
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file if it is there already.")
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Turn a published checkpoint into weights of ours.
 

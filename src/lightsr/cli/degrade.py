@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightsr.cli.options import Border, Overwrite, Quiet
 from lightsr.errors import LightsrError, UserError
 
 if TYPE_CHECKING:
     from lightsr.engine.jobs import Job
-
-Border = Literal["symmetric", "replicate"]
 
 
 def degrade(
@@ -30,10 +29,8 @@ def degrade(
             help="How the picture goes on beyond its edge: as in newer or in older MATLAB.",
         ),
     ] = "symmetric",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> int:
     """Make low-resolution PNG pictures exactly as MATLAB's imresize(..., 'bicubic') does.
 

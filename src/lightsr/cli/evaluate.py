@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lightsr.cli.options import Backend, BorderOfLR, Device, Forward, Precision, Weights
 from lightsr.cli.progress import Reporter, before_the_first, reporter
 from lightsr.errors import UserError
 
@@ -33,9 +34,7 @@ def evaluate(
             metavar="S", help="How many times larger; what --weights FILE is for if left out."
         ),
     ] = None,
-    weights: Annotated[
-        str, typer.Option(metavar="TAG|FILE", help="Shipped weights by tag, or a file of weights.")
-    ] = "default",
+    weights: Weights = "default",
     lr_dir: Annotated[
         Path | None,
         typer.Option(
@@ -44,21 +43,8 @@ def evaluate(
             "originals if left out.",
         ),
     ] = None,
-    border: Annotated[
-        Literal["symmetric", "replicate"],
-        typer.Option(
-            metavar="symmetric|replicate",
-            help="How the bicubic that makes LR pictures goes on beyond their edge; papers like "
-            "FDIWN's used replicate.",
-        ),
-    ] = "symmetric",
-    forward: Annotated[
-        Literal["whole", "chop"],
-        typer.Option(
-            metavar="whole|chop",
-            help="Pictures whole, or in four overlapping parts as FDIWN's authors do.",
-        ),
-    ] = "whole",
+    border: BorderOfLR = "symmetric",
+    forward: Forward = "whole",
     protocol: Annotated[
         Literal["common", "own"],
         typer.Option(
@@ -74,19 +60,9 @@ def evaluate(
     save_images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the enlarged pictures here.")
     ] = None,
-    backend: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|fused|onnxruntime|openvino|torch", help="What runs the network."
-        ),
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where the backend runs it.")
-    ] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="What the backend computes in."),
-    ] = "fp32",
+    backend: Backend = "auto",
+    device: Device = "auto",
+    precision: Precision = "fp32",
 ) -> None:
     """Measure PSNR and SSIM on luma by the protocol of the published tables.
 

@@ -7,20 +7,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from lightsr.cli.options import Network, Overwrite, Scale, Weights
 from lightsr.errors import BackendError, UserError
 
 
 def export(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="The network's name; see `lightsr models`.")
-    ],
-    scale: Annotated[int, typer.Option(metavar="S", help="How many times larger.")],
+    model: Network,
+    scale: Scale,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Where to.")],
-    weights: Annotated[
-        str, typer.Option(metavar="TAG|FILE", help="Shipped weights, or a file of weights.")
-    ] = "default",
+    weights: Weights = "default",
     format_: Annotated[Literal["onnx"], typer.Option("--format", help="What to write.")] = "onnx",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a network with its weights as an ONNX graph, and check it. Needs the extra "export"."""
     del format_  # There is one so far; the parser refuses others.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from lightsr.cli.options import AsJSON
 
 if TYPE_CHECKING:
     from lightsr.evaluation.models import Model
 
 
 def models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    as_json: AsJSON = False,
 ) -> None:
     """List every network at every scale: parameters, multiply-adds for 1280x720, weights.
 

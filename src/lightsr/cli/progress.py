@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
@@ -20,24 +19,23 @@ _PATIENCE = 10.0
 """Seconds between lines about one picture, where there is no terminal."""
 
 
-class Reporter(ABC):
-    """Is told what happens to a number of pictures."""
+class Reporter:
+    """Is told what happens to a number of pictures, and says nothing of it."""
 
     def __init__(self, pictures: int) -> None:
         self.pictures = pictures
         self.done = 0
 
-    @abstractmethod
     def note(self, text: str) -> None:
-        """Show one line."""
+        """Hear a line that is worth to be shown."""
 
-    def begin(self, name: str) -> None:  # noqa: B027 - most have nothing to do
+    def begin(self, name: str) -> None:
         """Take up the next picture."""
 
-    def tiles(self, done: int, count: int) -> None:  # noqa: B027
+    def tiles(self, done: int, count: int) -> None:
         """Say that `done` of a picture's tiles are through."""
 
-    def frames(self, done: int, count: int | None, rate: float) -> None:  # noqa: B027
+    def frames(self, done: int, count: int | None, rate: float) -> None:
         """Say that `done` frames of a video are through, at `rate` frames a second."""
 
     def finish(self, text: str | None) -> None:
@@ -46,13 +44,6 @@ class Reporter(ABC):
         if text is not None:
             count = f"[{self.done}/{self.pictures}] " if self.pictures > 1 else ""
             self.note(f"{count}{text}")
-
-
-class Silent(Reporter):
-    """Says nothing."""
-
-    def note(self, text: str) -> None:
-        """Do not show it."""
 
 
 class Lines(Reporter):
@@ -133,7 +124,7 @@ def reporter(pictures: int, *, quiet: bool, what: str = "pictures") -> Generator
     `what` says what there is to be done that many of.
     """
     if quiet:
-        with _hearing(Silent(pictures)) as silent:
+        with _hearing(Reporter(pictures)) as silent:
             yield silent
     elif not sys.stderr.isatty():
         with _hearing(Lines(pictures)) as lines:
@@ -156,7 +147,7 @@ def reporter(pictures: int, *, quiet: bool, what: str = "pictures") -> Generator
 
 def before_the_first(*, quiet: bool) -> AbstractContextManager[Reporter]:
     """Report what the package logs before it is known how many pictures there are."""
-    return _hearing(Silent(0) if quiet else Lines(0))
+    return _hearing(Reporter(0) if quiet else Lines(0))
 
 
 @contextmanager

@@ -4,106 +4,98 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from lightsr.cli.options import Backend, Device, Precision
 from lightsr.cli.reporting import say
 from lightsr.errors import BackendError, UserError
 from lightsr.server.settings import Settings
 
 _USUAL = Settings()
-_VARIABLES = "LIGHTSR_SERVE_"
-
-
-def _option(help: str, metavar: str, variable: str) -> Any:
-    return typer.Option(metavar=metavar, help=help, envvar=_VARIABLES + variable)
+_TOKEN = "LIGHTSR_SERVE_TOKEN"
 
 
 def serve(
     host: Annotated[
-        str, _option("Address to listen on; 0.0.0.0 is all of them.", "H", "HOST")
+        str, typer.Option(metavar="H", help="Address to listen on; 0.0.0.0 is all of them.")
     ] = _USUAL.host,
-    port: Annotated[int, _option("Port to listen on; 0 is any.", "P", "PORT")] = _USUAL.port,
+    port: Annotated[
+        int, typer.Option(metavar="P", help="Port to listen on; 0 is any.")
+    ] = _USUAL.port,
     model: Annotated[
         str | None,
-        _option("Network where a request names none.", "NAME", "MODEL"),
+        typer.Option(metavar="NAME", help="Network where a request names none."),
     ] = _USUAL.model,
-    backend: Annotated[
-        str, _option("What runs it.", "auto|fused|onnxruntime|openvino|torch", "BACKEND")
-    ] = _USUAL.backend,
-    device: Annotated[
-        str, _option("Where it runs.", "auto|cpu|cuda|mps", "DEVICE")
-    ] = _USUAL.device,
-    precision: Annotated[
-        str,
-        _option("What it computes in.", "auto|fp32|bf16|fp16|int8", "PRECISION"),
-    ] = _USUAL.precision,
+    backend: Backend = _USUAL.backend,
+    device: Device = _USUAL.device,
+    precision: Precision = _USUAL.precision,
     workers: Annotated[
-        int, _option("Processes that enlarge; 0: two.", "N", "WORKERS")
+        int, typer.Option(metavar="N", help="Processes that enlarge; 0: two.")
     ] = _USUAL.workers,
     threads: Annotated[
         int,
-        _option("Threads of each; 0 shares the cores out.", "N", "THREADS"),
+        typer.Option(metavar="N", help="Threads of each; 0 shares the cores out."),
     ] = _USUAL.threads,
     memory: Annotated[
         str | None,
-        _option(
-            "Memory of each, like 2G; left out, half of what is free is shared out.",
-            "SIZE",
-            "MEMORY",
+        typer.Option(
+            metavar="SIZE",
+            help="Memory of each, like 2G; left out, half of what is free is shared out.",
         ),
     ] = _USUAL.memory,
-    queue: Annotated[int, _option("Pictures that may wait.", "N", "QUEUE")] = _USUAL.queue,
-    upload_bytes: Annotated[str, _option("Largest upload.", "SIZE", "UPLOAD_BYTES")] = "64M",
+    queue: Annotated[int, typer.Option(metavar="N", help="Pictures that may wait.")] = _USUAL.queue,
+    upload_bytes: Annotated[str, typer.Option(metavar="SIZE", help="Largest upload.")] = "64M",
     upload_seconds: Annotated[
         float,
-        _option("Time for a request to arrive.", "S", "UPLOAD_SECONDS"),
+        typer.Option(metavar="S", help="Time for a request to arrive."),
     ] = _USUAL.upload_seconds,
     input_pixels: Annotated[
         int,
-        _option("Most pixels of an original.", "N", "INPUT_PIXELS"),
+        typer.Option(metavar="N", help="Most pixels of an original."),
     ] = _USUAL.input_pixels,
     output_pixels: Annotated[
         int,
-        _option("Most pixels of a result.", "N", "OUTPUT_PIXELS"),
+        typer.Option(metavar="N", help="Most pixels of a result."),
     ] = _USUAL.output_pixels,
     job_seconds: Annotated[
         float,
-        _option("Time that a picture may take.", "S", "JOB_SECONDS"),
+        typer.Option(metavar="S", help="Time that a picture may take."),
     ] = _USUAL.job_seconds,
     keep_seconds: Annotated[
         float,
-        _option("How long results of jobs are kept.", "S", "KEEP_SECONDS"),
+        typer.Option(metavar="S", help="How long results of jobs are kept."),
     ] = _USUAL.keep_seconds,
     keep_bytes: Annotated[
         str,
-        _option("Most of them together.", "SIZE", "KEEP_BYTES"),
+        typer.Option(metavar="SIZE", help="Most of them together."),
     ] = "2G",
     grace_seconds: Annotated[
         float,
-        _option("Time to finish in when told to stop.", "S", "GRACE_SECONDS"),
+        typer.Option(metavar="S", help="Time to finish in when told to stop."),
     ] = _USUAL.grace_seconds,
     token_file: Annotated[
         Path | None,
-        _option(
-            "File with the token that clients must send; LIGHTSR_SERVE_TOKEN may hold it instead.",
-            "FILE",
-            "TOKEN_FILE",
+        typer.Option(
+            metavar="FILE",
+            help=f"File with the token that clients must send; {_TOKEN} may hold it instead.",
         ),
     ] = None,
     origin: Annotated[
         list[str] | None,
-        _option("Site whose pages may use the API; repeatable.", "ORIGIN", "ORIGIN"),
+        typer.Option(metavar="ORIGIN", help="Site whose pages may use the API; repeatable."),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        _option("Name that the server may be addressed by; repeatable.", "H", "ALLOW_HOST"),
+        typer.Option(metavar="H", help="Name that the server may be addressed by; repeatable."),
     ] = None,
-    folder: Annotated[Path | None, _option("Where temporary files lie.", "DIR", "FOLDER")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where temporary files lie.")
+    ] = None,
     access_log: Annotated[
         bool,
-        typer.Option("--access-log", help="Log every request.", envvar=_VARIABLES + "ACCESS_LOG"),
+        typer.Option("--access-log", help="Log every request."),
     ] = False,
 ) -> None:
     """Offer enlarging over HTTP, with a web page. Needs the extra "serve".
@@ -154,18 +146,15 @@ def _announce(address: str, settings: Settings) -> None:
         f"lightsr serves at {address} ({share.workers} workers, {share.threads} threads each)"
     )
     if settings.token is None and not settings.on_loopback:
-        say(
-            "everybody who reaches this address may use it; set LIGHTSR_SERVE_TOKEN to prevent that"
-        )
+        say(f"everybody who reaches this address may use it; set {_TOKEN} to prevent that")
 
 
 def _token(file: Path | None) -> str | None:
-    variable = f"{_VARIABLES}TOKEN"
-    given = os.environ.get(variable)
+    given = os.environ.get(_TOKEN)
     if file is None:
         return given or None
     if given:
-        raise UserError(f"the token is in {file} and in {variable}; use one of them")
+        raise UserError(f"the token is in {file} and in {_TOKEN}; use one of them")
     try:
         return file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightsr.cli.options import Backend, Device, Overwrite, Precision, Quiet, Weights
 from lightsr.cli.progress import Reporter, before_the_first, reporter
 from lightsr.cli.reporting import FAILURE, print_line, say
 from lightsr.errors import LightsrError, UserError
@@ -61,25 +62,10 @@ def upscale(
             help="Network; if left out, the best that is shipped, or what a file of weights holds.",
         ),
     ] = None,
-    weights: Annotated[
-        str, typer.Option(metavar="TAG|FILE", help="Shipped weights by tag, or a file of weights.")
-    ] = "default",
-    backend: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|fused|onnxruntime|openvino|torch", help="What runs the network."
-        ),
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where the backend runs it.")
-    ] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|fp32|bf16|fp16|int8",
-            help="What the backend computes in; auto is the fastest within 55 dB of fp32.",
-        ),
-    ] = "auto",
+    weights: Weights = "default",
+    backend: Backend = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
     tile: Annotated[
         str,
         typer.Option(
@@ -131,10 +117,8 @@ def upscale(
             help="Do part N of COUNT alone, always the same inputs: for one of several machines.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> int:
     """Enlarge pictures and videos.
 

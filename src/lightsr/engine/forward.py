@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from lightsr.engine.backends.base import Backend, Batch, Pixels, Run, Tunable
+from lightsr.engine.backends.base import Backend, Batch, Pixels, Rounding, Run, Tunable
 from lightsr.engine.ensemble import VIEWS, enlarge_in_eight_views, turn
 from lightsr.engine.samples import to_grey
 from lightsr.errors import LightsrError
@@ -31,10 +32,12 @@ class Forward:
     """What enlarges the colours, in each view; None: the backend as it is."""
     alpha_runs: Sequence[Run] | None = None
 
-    @property
-    def is_tuned(self) -> bool:
-        """Whether the statistics of a sample are used for every picture."""
-        return self.colour_runs is not None
+    def for_samples(self, dtype: np.dtype[Any]) -> Forward:
+        """Return one for samples that are stored as `dtype`, where that makes a difference."""
+        backend = self.backend
+        if not isinstance(backend, Rounding):
+            return self
+        return replace(self, backend=backend.for_samples(dtype))
 
     def tuned_to(self, samples: Sequence[Pixels]) -> Forward:
         """Return one that takes the statistics of `samples` for those of every picture.

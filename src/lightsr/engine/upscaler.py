@@ -112,7 +112,7 @@ class Upscaler:
         return given.give_back(self.enlarge(given.picture))
 
     def batch(self, images: Sequence[Image]) -> list[Any]:
-        """Enlarge several pictures; those of equal size together, as far as memory allows.
+        """Enlarge several pictures; those of equal size and type together, as memory allows.
 
         The results are those of enlarging each alone, in the order given.
         """
@@ -122,9 +122,10 @@ class Upscaler:
 
     def enlarge_all(self, pictures: Sequence[Picture]) -> list[Pixels]:
         """Do what `batch` does for pictures, and what `enlarge` does for one."""
-        alike: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+        alike: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
         for index, picture in enumerate(pictures):
-            alike[(picture.height, picture.width, _channels(picture))].append(index)
+            kind = (picture.height, picture.width, _channels(picture), picture.dtype)
+            alike[kind].append(index)
         results: dict[int, Pixels] = {}
         for indices in alike.values():
             for some in self._chunks([pictures[i] for i in indices], indices):
@@ -172,7 +173,8 @@ class Upscaler:
     ) -> Iterator[Pixels]:
         """Enlarge a picture as `upscale_picture` does, cut as a plan for pictures like it says."""
         full = self._full(picture)
-        pieces = Pieces(self._forward, picture, plan, self._sampled(picture, plan))
+        forward = self._forward.for_samples(picture.dtype)
+        pieces = Pieces(forward, picture, plan, self._sampled(picture, plan))
         bands = tiles.enlarge(pieces.rows, plan, self.scale, pieces.run, progress, pieces.give_way)
         resizer = RowResizer(*full, size) if size not in (None, full) else None
         return _finished(bands, picture.dtype, resizer)
@@ -192,14 +194,14 @@ class Upscaler:
             # Where memory does not suffice for all, it may for each.
             with contextlib.suppress(MemoryError):
                 batch = np.stack([to_float(filled(picture)) for picture in pictures])
-                enlarged = self._run(batch, f"{pictures[0].source} and {len(pictures) - 1} more")
-                pairs = zip(pictures, enlarged, strict=True)
-                return [from_float(result, picture.dtype) for picture, result in pairs]
+                dtype = pictures[0].dtype
+                names = f"{pictures[0].source} and {len(pictures) - 1} more"
+                return [from_float(result, dtype) for result in self._run(batch, dtype, names)]
         return [self.enlarge(picture) for picture in pictures]
 
-    def _run(self, batch: Pixels, names: str) -> Pixels:
+    def _run(self, batch: Pixels, dtype: np.dtype[Any], names: str) -> Pixels:
         try:
-            return self._forward(batch)
+            return self._forward.for_samples(dtype)(batch)
         except LightsrError as error:
             raise LightsrError(f"{names}: {error}") from error
 

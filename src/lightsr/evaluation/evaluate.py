@@ -13,13 +13,13 @@ from lightsr.engine.backends.choose import Choice, open_backend
 from lightsr.errors import UserError
 from lightsr.evaluation.forward import Forward, Run, checked_pass
 from lightsr.evaluation.measure import Enlarge, Measure, common, eight_bit
-from lightsr.evaluation.own import conditions, measure_by
+from lightsr.evaluation.own import RULES
 from lightsr.evaluation.pairs import Pair, Picture8, find_pairs
 from lightsr.images.picture import Picture
 from lightsr.images.resize import Border, imresize
 from lightsr.images.writing import write_picture
 from lightsr.networks.registry import network_spec
-from lightsr.networks.spec import Protocol as Rule
+from lightsr.networks.spec import Protocol as RuleName
 from lightsr.weights.catalogue import require_no_weights
 from lightsr.weights.files import write_whole
 
@@ -126,7 +126,7 @@ def evaluate(
     where the network fails.
     """
     choice = Choice(model, weights, backend, device, precision)
-    if choice.file is None or model == BICUBIC:
+    if choice.file is None or choice.needs_no_weights:
         if model is None:
             raise UserError("name a network, or give a file of weights, which tells its own")
         if scale is None:
@@ -139,17 +139,18 @@ def evaluate(
             return Evaluation(model, scale, None, dataset_name(data), how, scores)
     chosen = open_backend(choice, scale)
     name, scale = chosen.network, chosen.scale
-    rule = network_spec(name).protocol if protocol == "own" else "common"
-    if lr_dir is not None and rule != "common":
+    followed = network_spec(name).protocol if protocol == "own" else "common"
+    if lr_dir is not None and followed != "common":
         raise UserError(
             f"the own protocol of {name} makes LR pictures from the originals; leave out the "
             f"folder of LR pictures, or measure by the common protocol"
         )
-    border, forward = conditions(rule, border, forward)
-    measure = measure_by(rule, checked_pass(chosen.run, scale, forward), scale, border)
+    rule = RULES[followed]
+    border, forward = rule.border or border, rule.forward or forward
+    measure = rule.measure(checked_pass(chosen.run, scale, forward), scale, border)
     scores = _measured(find_pairs(data, scale, lr_dir), measure, watcher)
     how = {
-        **_described(protocol, rule, scale, lr_dir, border, forward),
+        **_described(protocol, followed, scale, lr_dir, border, forward),
         "backend": chosen.name,
         "device": chosen.device,
         "precision": chosen.precision,
@@ -191,28 +192,23 @@ def _measured(pairs: Sequence[Pair], measure: Measure, watcher: Watcher | None) 
 
 def _described(
     name: WhichProtocol,
-    rule: Rule,
+    protocol: RuleName,
     scale: int,
     lr_dir: Path | None,
     border: Border,
     forward: Forward,
 ) -> dict[str, Any]:
     """Return what `Evaluation.protocol` says of how it was measured."""
-    made = {
-        "luma": "made from the originals' luma in 8 bits, not rounded",
-        "luma, replicated": "made from the originals' luma in 8 bits, not rounded",
-        "unrounded": "made from the originals, not rounded",
-    }.get(rule, "made from the originals")
-    luma = rule.startswith("luma")
+    rule = RULES[protocol]
     return {
         "name": name,
-        "rule": rule,
-        "lr": made if lr_dir is None else str(lr_dir),
+        "rule": protocol,
+        "lr": rule.lr if lr_dir is None else str(lr_dir),
         "border": border,
         "forward": forward,
         "crop": scale,
-        "channel": f"Y of BT.601, 16 to 235, {'rounded' if luma else 'not rounded'}",
-        "samples": f"{'luma in ' if luma else ''}8 bit, clipped and rounded",
+        "channel": rule.channel,
+        "samples": rule.samples,
         "ssim": "11x11 Gaussian of sigma 1.5, K = 0.01 and 0.03, valid region",
     }
 

@@ -8,6 +8,8 @@ PSNR by up to 0.04 dB, for some up and for some down.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,25 +33,24 @@ from lightsr.metrics import Score, compare, psnr, ssim
 from lightsr.networks.registry import network_spec
 from lightsr.networks.spec import Protocol
 
-_CHOPPED: tuple[Border, Forward] = ("replicate", "chop")
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a protocol measures, and what it says of that."""
 
-def conditions(protocol: Protocol, border: Border, forward: Forward) -> tuple[Border, Forward]:
-    """Return the border and the pass of a protocol: its own where it has them, or those given."""
-    if protocol == "luma, replicated":
-        return "replicate", forward
-    return _CHOPPED if protocol == "chopped" else (border, forward)
+    measured: Callable[[Run, Pair, int, Border], Measured]
+    """Takes what enlarges, a pair, the scale and the border."""
+    border: Border | None = None
+    """Of the bicubic that makes LR pictures; None: the one asked for."""
+    forward: Forward | None = None
+    """The network's pass; None: the one asked for."""
+    lr: str = "made from the originals"
+    channel: str = "Y of BT.601, 16 to 235, not rounded"
+    samples: str = "8 bit, clipped and rounded"
 
-
-def measure_by(protocol: Protocol, run: Run, scale: int, border: Border) -> Measure:
-    """Return what measures pairs by a protocol, through `run` with its border and pass.
-
-    See `conditions` for these. A border of `scale` pixels is cut.
-    """
-    if protocol in ("common", "chopped"):
-        return common(eight_bit(run), scale, border)
-    measure = _luma if protocol.startswith("luma") else _unrounded
-    return lambda pair: measure(run, pair, scale, border)
+    def measure(self, run: Run, scale: int, border: Border) -> Measure:
+        """Return what measures pairs through `run`; a border of `scale` pixels is cut."""
+        return lambda pair: self.measured(run, pair, scale, border)
 
 
 def score_own(
@@ -63,9 +64,14 @@ def score_own(
     protocol = network_spec(network, scale).protocol
     if protocol == "common":
         raise UserError(f"{network} was measured by the common protocol; it has none of its own")
-    border, forward = conditions(protocol, border, "whole")
-    measure = measure_by(protocol, checked_pass(run, scale, forward), scale, border)
+    rule = RULES[protocol]
+    checked = checked_pass(run, scale, rule.forward or "whole")
+    measure = rule.measure(checked, scale, rule.border or border)
     return {pair.name: measure(pair).score for pair in find_pairs(data, scale)}
+
+
+def _common(run: Run, pair: Pair, scale: int, border: Border) -> Measured:
+    return common(eight_bit(run), scale, border)(pair)
 
 
 def _luma(run: Run, pair: Pair, scale: int, border: Border) -> Measured:
@@ -107,3 +113,19 @@ def _luma_of_grey(picture: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _lr_size(hr: Picture8, scale: int) -> tuple[int, int]:
     return hr.shape[0] // scale, hr.shape[1] // scale
+
+
+_LUMA = Rule(
+    _luma,
+    lr="made from the originals' luma in 8 bits, not rounded",
+    channel="Y of BT.601, 16 to 235, rounded",
+    samples="luma in 8 bit, clipped and rounded",
+)
+RULES: Mapping[Protocol, Rule] = {
+    "common": Rule(_common),
+    "chopped": Rule(_common, border="replicate", forward="chop"),
+    "luma": _LUMA,
+    "luma, replicated": replace(_LUMA, border="replicate"),
+    "unrounded": Rule(_unrounded, lr="made from the originals, not rounded"),
+}
+"""The protocols by the names that `NetworkSpec.protocol` has for them."""

@@ -102,8 +102,8 @@ def _matching(pattern: Path, left_out: str | None, extensions: frozenset[str]) -
     plain = list(pattern.parts)
     first = next(i for i, part in enumerate(plain) if glob.has_magic(part))
     base = Path(*plain[:first])
-    # Path.glob takes no absolute patterns, and does not follow links to folders.
-    names = glob.iglob(str(pattern), recursive=True)  # noqa: PTH207
+    # Not Path.glob: it takes no absolute patterns, and does not follow links to folders.
+    names = glob.iglob(str(pattern), recursive=True)  # noqa: PTH207 - as the line above says
     matches = sorted(Path(name) for name in names)
     return [
         PictureFile(path, path.relative_to(base))

@@ -59,8 +59,8 @@ class RowStore:
         if height * row[0] * row[1] * dtype.itemsize <= most:
             self._array = np.empty(self.shape, dtype)
         else:
-            # Closed in __exit__.
-            self._file = tempfile.TemporaryFile(dir=folder or scratch_folder())  # noqa: SIM115
+            where = folder or scratch_folder()
+            self._file = tempfile.TemporaryFile(dir=where)  # noqa: SIM115 - __exit__ closes it
 
     def append(self, rows: NDArray[Any]) -> None:
         """Add the next rows, which must have the store's width, channels and type.

@@ -5,10 +5,6 @@ Mobile Devices", ACM Multimedia 2021, 4034-4043. MxCy has x blocks of y channels
 and the last. `deploy()` multiplies the branches of each block out to one 3x3 convolution.
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import copy
@@ -127,10 +123,11 @@ class ECBSR(nn.Module):
 
     def enlarge(self, x: Tensor) -> Tensor:
         """Enlarge a batch in the range of values that the network was trained with."""
+        *body, last = self.convs
         y = x
-        for conv, activation in zip(self.convs, self.activations, strict=False):
+        for conv, activation in zip(body, self.activations, strict=True):
             y = activation(conv(y))
-        return self.shuffle(self.convs[-1](y) + x)
+        return self.shuffle(last(y) + x)
 
 
 class DeployedECBSR(nn.Module):

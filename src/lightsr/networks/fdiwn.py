@@ -9,10 +9,6 @@ layout is that of the authors' released weights, which load here and give the pu
 This is the form that is trained and read; `deploy()` gives the rewritten form that is run.
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -6,10 +6,6 @@ shrinking from d to s channels, m layers of mapping, expanding, and a transposed
 alone depends on the scale (section 3.2).
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import torch

@@ -4,8 +4,8 @@ All take and give [b, c, h, w], channels last. R is the type of features, L that
 """
 
 # torch's own annotations are partial, and its decorator hides the name of `ctx`.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false, reportIncompatibleMethodOverride=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 

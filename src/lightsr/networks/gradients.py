@@ -5,8 +5,7 @@ and one value more. All take [b, c, h, w], channels last for speed.
 """
 
 # torch's own annotations are partial, and its decorator hides the name of `ctx`.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false, reportIncompatibleMethodOverride=false
+# pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 

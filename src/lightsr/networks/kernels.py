@@ -3,13 +3,10 @@
     kernels = load_kernels()      # None, and one line of log, where no compiler is
     kernels("halves_float_bf16", n, m, x, 0.05, first, second)
 
-What torch would do in many passes over memory they do in one or two. The compiled file is kept in
-the user's cache folder under a name that changes with source, compiler and processor. Nothing of
-it depends on torch but the pointers that are handed over.
+What torch would do in many passes over memory they do in one or two. The compiled library is kept
+(see `lightsr.cache`) for its source, compiler and processor. Nothing of it depends on torch but the
+pointers that are handed over.
 """
-
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -27,6 +24,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from lightsr.cache import Cache
+
 log = logging.getLogger("lightsr")
 
 SOURCE = Path(__file__).with_name("kernels.cpp")
@@ -38,11 +37,15 @@ FLAGS = (
 )
 
 
+LIBRARIES = Cache("kernels", most=8)
+"""Compiled libraries."""
+
+
 class Kernels:
     """The compiled kernels, called by name."""
 
-    def __init__(self, path: Path) -> None:
-        self.library = ctypes.CDLL(str(path))
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.library = library
 
     def __call__(self, name: str, *arguments: Tensor | int | float | None) -> None:
         """Run a kernel. Tensors must be dense and in the layout that it takes."""
@@ -62,7 +65,7 @@ def load_kernels() -> Kernels | None:
         log.info("no C++ compiler (g++ or CXX) is here: training runs without its kernels, slower")
         return None
     try:
-        return Kernels(_compiled(compiler))
+        return Kernels(_loaded(_library(compiler)))
     except (OSError, subprocess.SubprocessError) as error:
         output = getattr(error, "stderr", None) or str(error)
         reason = next(iter(output.strip().splitlines()), type(error).__name__)
@@ -70,39 +73,47 @@ def load_kernels() -> Kernels | None:
         return None
 
 
-def _compiled(compiler: str) -> Path:
-    folder = cache_folder()
-    path = folder / f"kernels-{_fingerprint(compiler)}.so"
-    if path.exists():
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    # Beside and then renamed: others may be at it, too.
-    with tempfile.TemporaryDirectory(dir=folder) as beside:
-        made = Path(beside) / path.name
+def _library(compiler: str) -> bytes:
+    """Return the compiled library, from the cache if it is there."""
+    depends = _depends(compiler)
+    library = LIBRARIES.find(*depends)
+    if library is None:
+        library = _compiled(compiler)
+        LIBRARIES.keep(library, *depends)
+    return library
+
+
+def _compiled(compiler: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "kernels.so"
         command = [compiler, *FLAGS, str(SOURCE), "-o", str(made)]
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
-        made.replace(path)
-    return path
+        return made.read_bytes()
 
 
-def cache_folder() -> Path:
-    """Return where compiled kernels are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "lightsr"
+def _loaded(library: bytes) -> ctypes.CDLL:
+    # In memory, since nothing may be run from some folders for temporary files. It stays open:
+    # another file of its number would count as the same library.
+    number = os.memfd_create("lightsr-kernels")
+    with open(number, "wb", closefd=False) as file:
+        file.write(library)
+    return ctypes.CDLL(f"/proc/self/fd/{number}")
 
 
-def _fingerprint(compiler: str) -> str:
-    version = subprocess.run([compiler, "--version"], check=True, capture_output=True, timeout=60)
-    known = (SOURCE.read_bytes(), version.stdout, " ".join(FLAGS).encode(), _processor())
-    return hashlib.sha256(b"\0".join(known)).hexdigest()[:16]
+def _depends(compiler: str) -> tuple[str, ...]:
+    """Return what the compiled library depends on."""
+    command = [compiler, "--version"]
+    version = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    source = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
+    return (source, version.stdout, *FLAGS, _processor())
 
 
-def _processor() -> bytes:
+def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_bytes().splitlines()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor().encode()
-    return b"".join(sorted({line for line in lines if line.startswith((b"model name", b"flags"))}))
+        return platform.processor()
+    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
 
 
 def _as_c(value: Tensor | int | float | None) -> object:

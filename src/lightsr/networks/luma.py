@@ -5,10 +5,6 @@ Both steps, there and back, are linear, and a change of Y moves R, G and B alike
 chroma alone comes to the same as enlarging RGB and adding what the network changed of its Y.
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import copy

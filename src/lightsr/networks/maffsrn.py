@@ -5,10 +5,6 @@ Lightweight Image Super-Resolution", ECCV 2020 Workshops, arXiv:2008.12912. The 
 the paper's; details that it leaves open are as in the authors' code.
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import copy

@@ -1,9 +1,5 @@
 """Resizing with fixed kernels, as convolutions: what every runtime computes alike."""
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from typing import Literal

@@ -7,10 +7,6 @@ E-RFDN is the one they released and entered in the AIM 2020 challenge, narrower 
 attention. Its released weights load here.
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import copy

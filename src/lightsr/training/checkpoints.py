@@ -7,10 +7,6 @@ best.ckpt               the one that measured best
 All are read without executing code (`weights_only=True`).
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import logging

@@ -6,8 +6,7 @@ pictures alone, so a run that is stopped and resumed sees the same patches as on
 """
 
 # torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 

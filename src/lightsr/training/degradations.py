@@ -6,8 +6,7 @@ exact bicubic alone, which is what a recipe without degradations uses.
 """
 
 # torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
@@ -22,12 +21,12 @@ from PIL import Image
 from lightsr.images.bicubic import Border
 from lightsr.images.resize import degrade
 from lightsr.training.pictures import Pixels
-from lightsr.training.recipe import AnyDegradation, Blur, Data, Filter, Jpeg, Noise, Shrink
+from lightsr.training.recipe import AnyDegradation, Blur, Data, Jpeg, Noise, Shrink
 
 Samples = NDArray[np.float32]
 """[h, w, 3] in 0..255."""
 
-_FILTERS: dict[Filter, Image.Resampling] = {
+_FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "box": Image.Resampling.BOX,
     "lanczos": Image.Resampling.LANCZOS,
@@ -82,7 +81,7 @@ def shrink(picture: Pixels, scale: int, how: str, border: Border) -> Pixels:
         return degrade(picture, scale, border)
     height, width = (side // scale for side in picture.shape[:2])
     whole = Image.fromarray(np.ascontiguousarray(picture[: height * scale, : width * scale]))
-    return np.asarray(whole.resize((width, height), _FILTERS[how]))  # type: ignore[index]
+    return np.asarray(whole.resize((width, height), _FILTERS[how]))
 
 
 def blur(picture: Samples, long: float, short: float, angle: float) -> Samples:

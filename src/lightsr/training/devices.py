@@ -5,10 +5,6 @@ Processes are started by torchrun, one for each GPU or group of CPU cores, on on
     torchrun --nproc_per_node 2 -m lightsr train RECIPE.yaml -o RUN
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import os

@@ -2,7 +2,6 @@
 
 # torch's own annotations are partial.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
 
@@ -78,7 +77,11 @@ class Keeper(Callback):
         self.meter.total, self.meter.count = state_dict["total"], state_dict["count"]
         torch.set_rng_state(state_dict["random"])
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:  # noqa: ARG002
+    def on_train_start(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: Any,  # noqa: ARG002 - Lightning's signature
+    ) -> None:
         """Take the signals back, which Lightning took over."""
         self.signals.listen()
         self.clock = _Clock(trainer.global_step)
@@ -88,8 +91,8 @@ class Keeper(Callback):
         trainer: lightning.Trainer,
         pl_module: Any,
         outputs: Any,
-        batch: Any,  # noqa: ARG002 - Lightning passes it by name
-        batch_idx: int,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002 - Lightning's signature
+        batch_idx: int,  # noqa: ARG002 - Lightning's signature
     ) -> None:
         """Do what is due after an iteration."""
         step, recipe = trainer.global_step, self.recipe
@@ -112,7 +115,12 @@ class Keeper(Callback):
         if heard and not ended:
             raise Stopped(heard)
 
-    def teardown(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:  # noqa: ARG002
+    def teardown(
+        self,
+        trainer: lightning.Trainer,  # noqa: ARG002 - Lightning's signature
+        pl_module: Any,  # noqa: ARG002 - Lightning's signature
+        stage: str,  # noqa: ARG002 - Lightning's signature
+    ) -> None:
         """Close the curves."""
         self.curves.close()
 

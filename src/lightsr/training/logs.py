@@ -1,9 +1,5 @@
 """The records of a run: log.csv, and curves and pictures for TensorBoard."""
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import csv

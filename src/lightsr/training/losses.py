@@ -7,10 +7,6 @@ It runs the network itself, because a network that is supervised at several poin
 more than its last picture. It is computed in float32, also where the network ran in less.
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from typing import Any, cast

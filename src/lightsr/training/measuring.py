@@ -1,8 +1,7 @@
 """Measuring a network in training on folders of pictures, by the exact protocol."""
 
 # torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 

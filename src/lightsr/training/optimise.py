@@ -7,10 +7,6 @@ optimiser.step()
 schedule.step()                               # every iteration
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import math
@@ -104,7 +100,7 @@ def _parameter_groups(optimiser: Optimiser, network: nn.Module) -> list[dict[str
                 i for i, group in enumerate(optimiser.groups) if fnmatchcase(name, group.match)
             )
             groups[next(matches, -1)]["params"].append(parameter)
-    for group, made in zip(optimiser.groups, groups, strict=False):
+    for group, made in zip(optimiser.groups, groups[:-1], strict=True):
         if not made["params"]:
             raise UserError(
                 f"optimiser.groups: no parameter of the network is named {group.match!r}; "

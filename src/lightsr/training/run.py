@@ -9,10 +9,6 @@ best.safetensors       those that measured best
 samples/, tensorboard/ pictures enlarged at the last measurement; curves
 """
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import contextlib

@@ -48,7 +48,7 @@ class StopSignals:
         for number in self._before:
             signal.signal(number, self._hear)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
         if self.heard and number == signal.SIGINT:
             signal.signal(number, self._before[number])
             raise KeyboardInterrupt

@@ -7,8 +7,7 @@ so that weights are never fitted to a network they were not made for.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -137,24 +136,17 @@ def read_bytes(path: Path) -> bytes:
 
 def write_whole(path: Path, content: bytes, error_type: type[UserError] = WeightsError) -> None:
     """Write `content` to `path` so that nobody ever sees half of it, or raise an `error_type`."""
-    partial = ""
+    partial = path.parent / f".lightsr-{uuid.uuid4().hex[:8]}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".lightsr-", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(partial, 0o666 & ~_umask())  # noqa: PTH101 - the temporary name is a string
-        os.replace(partial, path)  # noqa: PTH105
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
-        if partial:
-            Path(partial).unlink(missing_ok=True)
         raise error_type(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _array(data: bytearray, dtype: str, shape: list[int], what: str) -> NDArray[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from numpy import float32
+from numpy import dtype, float32
 from numpy.typing import NDArray
 
 Pixels = NDArray[Any]
@@ -58,6 +58,15 @@ class Backend(Protocol):
 
     def free_bytes(self) -> int | None:
         """Return the free memory of a device that has its own; None: it works in main memory."""
+        ...
+
+
+@runtime_checkable
+class Rounding(Protocol):
+    """What a backend may offer beside, whose arithmetic on stored samples rounds on its way."""
+
+    def for_samples(self, dtype: dtype[Any]) -> Backend:
+        """Return what enlarges samples that are stored as `dtype`, given as floats in [0, 1]."""
         ...
 
 

@@ -25,7 +25,7 @@ from lightsr.errors import BackendError, LightsrError, WeightsError
 from lightsr.networks.registry import list_networks, network_spec
 
 _T = TypeVar("_T")
-# Builds of 2026 keep a session file for telemetry unless they are told not to before they load.
+# Some builds keep a session file for telemetry unless they are told not to before they load.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 _ort: Any = import_module("onnxruntime")  # It has no types.
 _ONLY_FATAL = 4

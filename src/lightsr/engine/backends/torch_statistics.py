@@ -1,9 +1,5 @@
 """Running a network with statistics that parts of one picture share, traced by torch.fx."""
 
-# torch's own annotations are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -13,6 +13,7 @@ from lightsr.evaluation.benchmark.cache import file_digest
 from lightsr.evaluation.benchmark.settings import Settings
 from lightsr.evaluation.evaluate import BICUBIC
 from lightsr.networks.registry import list_networks, network_spec
+from lightsr.networks.spec import NetworkSpec
 from lightsr.weights.catalogue import shipped
 from lightsr.weights.files import FORMAT
 
@@ -39,21 +40,27 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A row of the table: a network, or bicubic, at a scale, with or without weights."""
+    """A row of the table: a network at a scale, with or without weights."""
 
     network: str
     scale: int
     weights: Weights | None
+    """None: none are at hand, or, as for bicubic, none are needed."""
 
     @property
     def measurable(self) -> bool:
         """Whether there is something to enlarge pictures with."""
-        return self.weights is not None or self.network == BICUBIC
+        return self.weights is not None or not self.spec.trained
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """What can be said of the network."""
+        return network_spec(self.network)
 
     @property
     def title(self) -> str:
         """The network's name as people read it."""
-        return network_spec(self.network).title
+        return self.spec.title
 
     @property
     def name(self) -> str:
@@ -76,14 +83,13 @@ def contenders(settings: Settings) -> tuple[list[Contender], list[Skipped]]:
     Bicubic comes first at every scale. Raises `UserError` for unknown networks, and a folder of
     weights that is not there.
     """
-    names = settings.networks or tuple(list_networks())
-    specs = sorted(map(network_spec, dict.fromkeys(names)), key=lambda spec: spec.year)
+    names = {BICUBIC: None, **dict.fromkeys(settings.networks or list_networks())}
+    specs = sorted(map(network_spec, names), key=lambda spec: (spec.trained, spec.year))
     found, skipped = _at_hand(settings)
     rows: list[Contender] = []
     for scale in settings.scales:
-        rows.append(Contender(BICUBIC, scale, None))
         for spec in specs:
-            if spec.trained and scale in spec.scales:
+            if scale in spec.scales:
                 weights = found.get((spec.name, scale), [])
                 rows += [Contender(spec.name, scale, held) for held in weights or [None]]
     return rows, skipped

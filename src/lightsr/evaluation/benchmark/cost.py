@@ -20,7 +20,6 @@ from lightsr.errors import LightsrError, UserError
 from lightsr.evaluation.benchmark.cache import Cache
 from lightsr.evaluation.benchmark.settings import Engine, Settings
 from lightsr.evaluation.complexity import HD
-from lightsr.evaluation.evaluate import BICUBIC
 from lightsr.networks.registry import network_spec
 from lightsr.weights.catalogue import shipped
 
@@ -49,8 +48,6 @@ class Subject:
     @property
     def work(self) -> float:
         """About how long one run takes, in multiply-adds."""
-        if self.network == BICUBIC:
-            return STARTING
         return STARTING + network_spec(self.network).cost[self.scale].multi_adds(*self.lr_size)
 
 
@@ -155,8 +152,8 @@ class Timer:
         return {"gave_up": limit} if value["seconds"] > limit else value
 
     def _weights(self, subject: Subject, folder: Path) -> Path:
-        """Return a file of weights for the backend: shipped, or random ones, which run as fast."""
-        if subject.network == BICUBIC:
+        """Return weights for the backend: shipped ones, random ones, which run as fast, or none."""
+        if not network_spec(subject.network).trained:
             return Path()
         engine = self._settings.engine
         kind = "safetensors" if _by_torch(engine) else "onnx"

@@ -17,7 +17,6 @@ from lightsr.evaluation.benchmark.cache import Cache, Value, file_digest, number
 from lightsr.evaluation.benchmark.contenders import Contender
 from lightsr.evaluation.benchmark.settings import DataSet, Engine, Protocol, Settings
 from lightsr.evaluation.evaluate import (
-    BICUBIC,
     Enlarge,
     ImageScore,
     bicubic,
@@ -27,7 +26,6 @@ from lightsr.evaluation.evaluate import (
 )
 from lightsr.evaluation.pairs import Pair, Picture8
 from lightsr.images.reading import read_picture
-from lightsr.networks.registry import network_spec
 
 _PER_PIXEL = 20_000
 """What reading, degrading and measuring take per LR pixel at x1, in multiply-adds' time."""
@@ -71,13 +69,9 @@ class Step:
     @property
     def work(self) -> float:
         """About how long it takes, in multiply-adds."""
-        height, width = self.picture.size
-        beside = _PER_PIXEL * height * width
-        if self.contender.network == BICUBIC:
-            return beside
-        scale = self.contender.scale
-        cost = network_spec(self.contender.network).cost[scale]
-        return beside + cost.multi_adds(height // scale, width // scale)
+        (height, width), scale = self.picture.size, self.contender.scale
+        enlarging = self.contender.spec.cost[scale].multi_adds(height // scale, width // scale)
+        return _PER_PIXEL * height * width + enlarging
 
 
 def pictures(settings: Settings) -> list[Picture]:

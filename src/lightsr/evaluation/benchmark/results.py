@@ -13,9 +13,8 @@ from lightsr.evaluation.benchmark.cost import GaveUp, Measured
 from lightsr.evaluation.benchmark.crops import Comparison
 from lightsr.evaluation.benchmark.settings import Settings
 from lightsr.evaluation.complexity import HD, Complexity, complexity
-from lightsr.evaluation.evaluate import BICUBIC, ImageScore
+from lightsr.evaluation.evaluate import ImageScore
 from lightsr.metrics import Score
-from lightsr.networks.registry import network_spec
 
 
 @dataclass(slots=True)
@@ -30,7 +29,7 @@ class Row:
     @property
     def complexity(self) -> Complexity | None:
         """Parameters and multi-adds at 1280x720; None for bicubic, which has no weights."""
-        if self.contender.network == BICUBIC:
+        if not self.contender.spec.trained:
             return None
         return complexity(self.contender.network, self.contender.scale)
 
@@ -44,8 +43,7 @@ class Row:
 
     def published(self, test_set: str) -> Score | None:
         """Return what the paper prints for a set of that name, in any case of letters."""
-        spec, scale = network_spec(self.contender.network), self.contender.scale
-        table = spec.published[scale].psnr
+        table = self.contender.spec.published[self.contender.scale].psnr
         for name, figures in table.items():
             if name.casefold() == test_set.casefold():
                 return Score(*figures)

@@ -14,7 +14,6 @@ from lightsr.images.containers.facts import (
     require_usual_range,
 )
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _METADATA_LIMIT = 16 << 20

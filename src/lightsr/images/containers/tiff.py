@@ -92,15 +92,10 @@ def _require_picture(first: Directory, layout: Layout) -> None:
 
 
 def _require_data(first: Directory, layout: Layout, size: int) -> None:
-    tags = (
-        (_TILE_OFFSETS, _TILE_LENGTHS)
-        if _TILE_OFFSETS in first
-        else (
-            _STRIP_OFFSETS,
-            _STRIP_LENGTHS,
-        )
-    )
+    tiled = _TILE_OFFSETS in first
+    tags = (_TILE_OFFSETS, _TILE_LENGTHS) if tiled else (_STRIP_OFFSETS, _STRIP_LENGTHS)
     offsets, lengths = (first[tag].numbers(layout.order) if tag in first else () for tag in tags)
+    # A damaged file may have more of one than of the other.
     ends = [offset + length for offset, length in zip(offsets, lengths, strict=False)]
     if max(ends, default=0) > size:
         raise UnreadableError(f"is cut short: it ends after {size:,} bytes, inside the picture")

@@ -70,9 +70,9 @@ BICUBIC = NetworkSpec(
         for scale in _SCALES
     },
     trained=False,
-    notes="As MATLAB's imresize enlarges. On 8-bit pictures that rounds between its two passes, "
-    "which `lightsr evaluate` follows to the last sample; `lightsr upscale` rounds once, at the "
-    "end. The published PSNR is that of the usual tables.",
+    notes="As MATLAB's imresize enlarges, to the last sample: on pictures of 8 and 16 bits that "
+    "rounds after each of its two passes. Only by torch it is rounded once, at the end. The "
+    "published PSNR is that of the usual tables.",
 )
 
 SPECS = (BICUBIC,)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from lightsr.networks.spec import Accounting, Cost, NetworkSpec, Published
 
+_PARAMETERS = {2: 694_404, 3: 703_059, 4: 715_176}
+_PER_PIXEL = {2: 689_088, 3: 697_728, 4: 709_824}
+_PER_PICTURE = 3_072
 _RULE = "every convolution, an LR side that is no whole number of pixels being rounded up"
 
 IMDN = NetworkSpec(
@@ -21,9 +24,12 @@ IMDN = NetworkSpec(
     statistics="global",
     receptive_radius=None,
     cost={
-        2: Cost(parameters=694_404, per_pixel=689_088, per_picture=3_072),
-        3: Cost(parameters=703_059, per_pixel=697_728, per_picture=3_072),
-        4: Cost(parameters=715_176, per_pixel=709_824, per_picture=3_072),
+        scale: Cost(
+            parameters=_PARAMETERS[scale],
+            per_pixel=_PER_PIXEL[scale],
+            per_picture=_PER_PICTURE,
+        )
+        for scale in _PARAMETERS
     },
     published={
         2: Published(
@@ -58,27 +64,14 @@ IMDN = NetworkSpec(
         ),
     },
     published_accounting={
-        2: Accounting(
-            parameters=694_404,
-            per_pixel=689_088,
-            per_picture=3_072,
+        scale: Accounting(
+            parameters=_PARAMETERS[scale],
+            per_pixel=_PER_PIXEL[scale],
+            per_picture=_PER_PICTURE,
             pixels="lr, rounded up",
             rule=_RULE,
-        ),
-        3: Accounting(
-            parameters=703_059,
-            per_pixel=697_728,
-            per_picture=3_072,
-            pixels="lr, rounded up",
-            rule=_RULE,
-        ),
-        4: Accounting(
-            parameters=715_176,
-            per_pixel=709_824,
-            per_picture=3_072,
-            pixels="lr, rounded up",
-            rule=_RULE,
-        ),
+        )
+        for scale in _PARAMETERS
     },
 )
 

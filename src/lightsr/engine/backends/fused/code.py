@@ -1,9 +1,5 @@
 """From LLVM's assembly to machine code, kept per machine so that a later process starts at once."""
 
-# llvmlite has no types.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import hashlib
@@ -15,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lightsr._version import __version__
+from lightsr.cache import Cache
 from lightsr.engine.backends.fused.graph import UnsupportedError
-from lightsr.engine.cache import Cache
 
 _llvm: Any = import_module("llvmlite.binding")
 

@@ -5,10 +5,6 @@ delay d works on row y - d, so that a convolution finds the rows below it that e
 All of it is in tables of int64, laid out below; addresses are of memory that Python holds.
 """
 
-# llvmlite has no types.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownVariableType=false, reportMissingTypeStubs=false
-
 from __future__ import annotations
 
 from enum import IntEnum

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lightsr.engine.backends.fused.arithmetic import OPERATORS, sloped
 from lightsr.engine.backends.fused.graph import Expression
 from lightsr.engine.backends.fused.writer import F32, F64, I32, I64, Kernel, Value, Writer, ir
 
@@ -80,8 +81,7 @@ def _activated(k: Kernel, activation: str, y: Value, slope: Value) -> Value:
         return y
     if activation == "relu":
         return k.maximum(y, k.constant(0.0))
-    b = k.builder
-    return b.select(b.fcmp_ordered(">", y, k.constant(0.0)), y, b.fmul(y, slope))
+    return sloped(k, y, slope)
 
 
 def _pairs_added(writer: Writer, k: Kernel) -> Any:
@@ -260,7 +260,6 @@ def _value(k: Kernel, tree: Expression, leaves: dict[Any, Value], done: dict[int
         return leaves[tree]
     if id(tree) in done:
         return done[id(tree)]
-    b = k.builder
     if operator == "Add" and tree[1][0] == "Mul":
         x, y = (_value(k, part, leaves, done) for part in tree[1][1:])
         result = k.fma(x, y, _value(k, tree[2], leaves, done))
@@ -271,33 +270,9 @@ def _value(k: Kernel, tree: Expression, leaves: dict[Any, Value], done: dict[int
         operands = [
             part if isinstance(part, float) else _value(k, part, leaves, done) for part in tree[1:]
         ]
-        result = _apply(k, b, operator, operands)
+        result = OPERATORS[operator](k, *operands)
     done[id(tree)] = result
     return result
-
-
-def _apply(k: Kernel, b: Any, operator: str, operands: list[Any]) -> Value:
-    if operator == "Add":
-        return b.fadd(*operands)
-    if operator == "Sub":
-        return b.fsub(*operands)
-    if operator == "Mul":
-        return b.fmul(*operands)
-    if operator == "Div":
-        return b.fdiv(*operands)
-    if operator == "Relu":
-        return k.maximum(operands[0], k.constant(0.0))
-    if operator in ("LeakyRelu", "PRelu"):
-        value, slope = operands
-        slope = k.constant(slope) if isinstance(slope, float) else slope
-        return _activated(k, "slope", value, slope)
-    if operator == "Sigmoid":
-        return k.sigmoid(operands[0])
-    if operator == "Sqrt":
-        return k.sqrt(operands[0])
-    if operator == "Reciprocal":
-        return b.fdiv(k.constant(1.0), operands[0])
-    raise NotImplementedError(operator)
 
 
 def _count(tree: Expression, kind: str) -> int:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from lightsr.cache import Cache
 from lightsr.engine.backends.base import Backend, Batch
 from lightsr.engine.backends.fallback import FallbackBackend
 from lightsr.engine.backends.fused.backend import FusedBackend
 from lightsr.engine.backends.fused.code import about_machine
 from lightsr.engine.backends.fused.program import host_machine
-from lightsr.engine.cache import Cache
 from lightsr.engine.samples import to_float
 from lightsr.images.reading import read_picture
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lightsr.engine.cache import Cache, cache_folder
+from lightsr.cache import Cache, cache_folder
 
 posix = pytest.mark.skipif(os.name != "posix", reason="rights as POSIX has them")
 CACHE = Cache("kind", most=3)

@@ -1,0 +1,51 @@
+"""The options that several verbs have, each with one help text."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+Border = Literal["symmetric", "replicate"]
+
+Network = Annotated[
+    str, typer.Argument(metavar="MODEL", help="The network's name; see `lightsr models`.")
+]
+Scale = Annotated[int, typer.Option(metavar="S", help="How many times larger.")]
+Weights = Annotated[
+    str, typer.Option(metavar="TAG|FILE", help="Shipped weights by tag, or a file of weights.")
+]
+Backend = Annotated[
+    str,
+    typer.Option(metavar="auto|fused|onnxruntime|openvino|torch", help="What runs the network."),
+]
+Device = Annotated[
+    str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where the backend runs it.")
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|fp32|bf16|fp16|int8",
+        help="What the backend computes in; auto is the fastest within 55 dB of fp32.",
+    ),
+]
+BorderOfLR = Annotated[
+    Border,
+    typer.Option(
+        metavar="symmetric|replicate",
+        help="How the bicubic that makes LR pictures goes on beyond their edge; papers like "
+        "FDIWN's used replicate.",
+    ),
+]
+Forward = Annotated[
+    Literal["whole", "chop"],
+    typer.Option(
+        metavar="whole|chop",
+        help="Pictures whole, or in four overlapping parts as FDIWN's authors do.",
+    ),
+]
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
