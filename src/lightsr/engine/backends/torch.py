@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -48,6 +49,10 @@ class TorchBackend:
         self.scale = scale
         self.radius = network_spec(network).receptive_radius
         self._memory = footprint(self.name, network, scale)
+        if precision != "fp32":
+            # What goes in and out is there twice; measured on FDIWN x4 in fp16, 1.36 times as much.
+            per_pixel = self._memory.per_pixel * 3 // 2
+            self._memory = replace(self._memory, per_pixel=per_pixel)
         trained: Any = create_network(network, scale, weights)
         self._module: torch.nn.Module = trained.deploy().eval().to(self.device)
         if precision != "fp32":
