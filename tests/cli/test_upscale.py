@@ -226,7 +226,7 @@ def corner(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("a.png --scale 4", ["holds fdiwn x2, not fdiwn x4"]),
         ("a.png --backend tourch", ["did you mean 'torch'"]),
         ("a.png --device tpu", ["no device is named 'tpu'"]),
-        ("a.png --precision int8", ["fp32"]),
+        ("a.png --precision int8", ["int8", "docs/performance.md"]),
         ("a.png --tile small", ["'small'"]),
         ("a.png --tile 4", ["4x4", "at least 16"]),
         ("a.png --memory much", ["'much' is no amount of memory"]),

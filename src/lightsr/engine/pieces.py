@@ -98,9 +98,12 @@ def filled(picture: Picture) -> Pixels:
 def sample(samples: Pixels, most: int) -> list[Pixels]:
     """Return parts of a picture, spread evenly, as floats [n, h, w, c] of at most `most` pixels.
 
-    What belongs into one of them comes from all over the picture.
+    What belongs into one of them comes from all over the picture. A picture that is no larger than
+    `most` is its own sample: patches have borders that the picture does not have.
     """
     height, width = samples.shape[:2]
+    if height * width <= most:
+        return [to_float(samples)[np.newaxis]]
     side = min(PATCH, isqrt(most))
     high, wide = min(side, height), min(side, width)
     wanted = height * width // (SHARE * high * wide)

@@ -70,8 +70,9 @@ class Upscaler:
             backend: "auto", "fused", "onnxruntime", "torch", or a `Backend` of your own (which
                 then is all that matters; model, scale, device, precision, weights are its own).
             device: "auto", "cpu", "cuda", "mps".
-            precision: "auto" (the fastest that stays within 55 dB of float32 here), "fp32", and
-                on processors that have it "bf16".
+            precision: "auto" (the fastest that stays within 55 dB of float32 here), "fp32",
+                "bf16" (on processors that have it, or in torch), "fp16" (in torch), or "int8"
+                (for a quantised graph given as `weights`).
             weights: the tag of shipped weights, or a file.
             tile: "auto" takes a picture whole while that fits into memory and in the largest
                 tiles that fit where it does not; "off" always takes it whole; a number N takes

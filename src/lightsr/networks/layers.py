@@ -70,6 +70,17 @@ class WeightNormConv2d(nn.Module):
         return plain
 
 
+def touches_colours(module: nn.Module, scale: int) -> bool:
+    """Return whether a module is a convolution that reads or writes a picture's samples.
+
+    Where precision is reduced, such a one computes in float32: colours may run in 0..255, of which
+    bf16 tells 256 levels only up to 256 and none between.
+    """
+    if not isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        return False
+    return module.in_channels <= 3 or module.out_channels in {1, 3, scale**2, 3 * scale**2}
+
+
 def _norm_per_output(v: Tensor) -> Tensor:
     return v.pow(2).sum((1, 2, 3), keepdim=True).sqrt()
 

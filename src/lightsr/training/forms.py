@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from lightsr.networks.fdiwn import FDIWN
 from lightsr.networks.fdiwn_training import FDIWNTraining
 from lightsr.networks.kernels import load_kernels
+from lightsr.networks.layers import touches_colours
 from lightsr.training.losses import RecipeLoss
 
 Computation = Callable[[Tensor, Tensor, int], Tensor]
@@ -66,16 +67,11 @@ def mixed_form(
 
 
 def keep_colours_exact(network: nn.Module) -> None:
-    """Let convolutions that read or write colours compute in float32 also under autocast.
-
-    Colours run in 0..255, of which bf16 tells 256 levels only up to 256 and none between.
-    """
-    phases = int(getattr(network, "scale", 1)) ** 2
+    """Let convolutions that read or write colours compute in float32 also under autocast."""
+    scale = int(getattr(network, "scale", 1))
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            written = module.out_channels in {1, 3, phases, 3 * phases}
-            if module.in_channels <= 3 or written:
-                setattr(module, "forward", _exact(module.forward))  # noqa: B010 - typed a method
+        if touches_colours(module, scale):
+            setattr(module, "forward", _exact(module.forward))  # noqa: B010 - typed a method
 
 
 def compile_blocks(network: nn.Module) -> None:

@@ -21,7 +21,6 @@ from lightsr.weights.tensorflow import index_of
 
 if TYPE_CHECKING:
     from lightsr.engine.backends.bicubic import BicubicBackend
-    from lightsr.engine.backends.torch import TorchBackend
 
 log = logging.getLogger("lightsr")
 
@@ -92,7 +91,7 @@ def open_backend(choice: Choice, scale: int | None = None) -> Backend:
 
     `scale` None means the one that a file of weights was made for, and 4 for shipped weights.
     "auto" is, on the processor, the fused backend where it can run the network and ONNX Runtime
-    elsewhere, unless the device or the weights need torch. Raises
+    elsewhere, unless the device, the weights or fp16 need torch. Raises
     `UserError` and its kinds for names, weights and devices that are not there or do not go
     together.
     """
@@ -116,7 +115,9 @@ def _open(choice: Choice, scale: int | None) -> Backend:
         return _open_bicubic(choice, scale)
     is_graph = choice.file is None or choice.file.suffix == ".onnx"
     backend = choice.backend
-    if backend == "auto" and (choice.device in ("cuda", "mps") or not is_graph):
+    in_graph = choice.file is not None and is_graph
+    in_half = choice.precision == "fp16" and not in_graph
+    if backend == "auto" and (choice.device in ("cuda", "mps") or in_half or not is_graph):
         backend = "torch"
     if backend == "torch":
         return _open_torch(choice, scale)
@@ -134,7 +135,7 @@ def at_hand() -> dict[str, tuple[str, ...]]:
             found["fused"] = ("fp32", "bf16") if host_machine().bf16 else ("fp32",)
     found["onnxruntime"] = ("fp32",)
     if find_spec("torch") is not None:
-        found["torch"] = ("fp32",)
+        found["torch"] = ("fp32", "bf16", "fp16")
     return found
 
 
@@ -154,6 +155,7 @@ def _open_graph(choice: Choice, scale: int | None, backend: str) -> Backend:
         _require_for_fused(backend, choice)
     checked: Backend | None = None
     if choice.file is None:
+        _require_precision(choice, "fp32", "the weights that are shipped")
         at = scale or DEFAULT_SCALE
         name, tag = _network(choice, at), str(choice.weights)
         graph = find(name, at, tag).verified("onnx")
@@ -162,6 +164,9 @@ def _open_graph(choice: Choice, scale: int | None, backend: str) -> Backend:
         graph = choice.file
         checked = OnnxRuntimeBackend(graph, choice.model, scale, trusted=False)
         name, at = checked.network, checked.scale
+        _require_precision(choice, checked.precision, str(graph))
+        if checked.precision == "int8" and backend != "fused":
+            return checked
     else:
         named = "onnxruntime" if backend == "auto" else backend
         raise BackendError(
@@ -208,31 +213,52 @@ def _require_for_fused(backend: str, choice: Choice) -> None:
         raise BackendError(
             f"the {backend} backend runs on the cpu, not on {choice.device}; use --backend torch"
         )
-    if choice.precision not in ("auto", "fp32", "bf16"):
+    if choice.precision == "fp16":
         raise BackendError(
-            f"no backend of this version computes in {choice.precision}; use --precision bf16 or "
-            f"fp32"
+            f"{choice.file or f'the {backend} backend'} cannot be run in fp16; use --precision "
+            f"bf16 or fp32, or --backend torch with weights that are no ONNX graph"
+        )
+    if choice.precision == "int8" and backend == "fused":
+        raise BackendError(
+            "the fused backend does not compute in int8; use --backend onnxruntime with an int8 "
+            "graph, or --precision bf16 or fp32"
         )
 
 
-def _open_torch(choice: Choice, scale: int | None) -> TorchBackend:
+def _require_precision(choice: Choice, held: str, name: str) -> None:
+    """Raise `BackendError` where int8 is asked for and not held, or the other way round."""
+    if choice.precision == "int8" and held != "int8":
+        raise BackendError(
+            f"{name} cannot be run in int8; it was slower than bf16 where it was measured, so that "
+            f"no int8 weights are shipped; docs/performance.md has the numbers, and says how to "
+            f"make an int8 graph for --weights"
+        )
+    if held == "int8" and choice.precision not in ("auto", "int8"):
+        raise BackendError(
+            f"{name} holds an int8 graph, which cannot be run in {choice.precision}; "
+            f"use --precision int8"
+        )
+
+
+def _open_torch(choice: Choice, scale: int | None) -> Backend:
     if choice.file is not None and choice.file.suffix == ".onnx":
         raise BackendError(f"torch cannot run {choice.file}; use --backend onnxruntime")
     if find_spec("torch") is None:
-        wanted = choice.file or f"--backend {choice.backend} --device {choice.device}"
+        asked = {"backend": choice.backend, "device": choice.device, "precision": choice.precision}
+        named = " ".join(f"--{name} {value}" for name, value in asked.items() if value != "auto")
+        wanted = choice.file or named
         raise BackendError(
             f"{wanted} needs torch, which is not installed: pip install 'lightsr[torch]'"
         )
-    from lightsr.engine.backends.torch import TorchBackend, require_supported
+    from lightsr.engine.backends.torch import open_torch
     from lightsr.weights.detect import detect
 
-    require_supported(choice.precision)
     if choice.file is None:
         at = scale or DEFAULT_SCALE
         name = _network(choice, at)
     else:
         name, at = detect(choice.file, choice.model, scale)
-    return TorchBackend(name, at, choice.weights, choice.device)
+    return open_torch(name, at, choice.weights, choice.device, choice.precision)
 
 
 def _network(choice: Choice, scale: int) -> str:

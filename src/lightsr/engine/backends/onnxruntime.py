@@ -2,7 +2,7 @@
 
 It runs a network's deploy form as an ONNX graph: one input "lr", float32 [n, 3, h, w] in [0, 1],
 one output "sr", [n, 3, scale*h, scale*w], all sizes free, and the metadata `lightsr.network` and
-`lightsr.scale`.
+`lightsr.scale`. A quantised graph (`tools/quantise.py`) says `lightsr.precision` beside.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ class OnnxRuntimeBackend:
 
     name = "onnxruntime"
     device = "cpu"
-    precision = "fp32"
 
     def __init__(
         self, path: Path, network: str | None, scale: int | None, *, trusted: bool
@@ -50,6 +49,7 @@ class OnnxRuntimeBackend:
         self._session = _load(path)
         self.network, self.scale = _require_fit(self._session, path, network, scale)
         self.radius = network_spec(self.network).receptive_radius
+        self.precision = _metadata(self._session).get("lightsr.precision", "fp32")
         self._memory = footprint(self.name, self.network, self.scale)
         # Kept, because the file may be another one when tiles are asked for.
         self._content = path.read_bytes() if self.radius is None else b""
@@ -151,9 +151,10 @@ def require_supported(device: str, precision: str) -> None:
         raise BackendError(
             f"the onnxruntime backend runs on the cpu, not on {device}; use --backend torch"
         )
-    if precision not in ("auto", "fp32"):
+    if precision not in ("auto", "fp32", "int8"):
         raise BackendError(
-            f"the onnxruntime backend computes in fp32, not in {precision}; use --precision fp32"
+            f"the onnxruntime backend computes in fp32 and int8, not in {precision}; "
+            f"use --precision fp32"
         )
 
 
@@ -185,7 +186,7 @@ def _require_fit(
     session: Any, path: Path, network: str | None, scale: int | None
 ) -> tuple[str, int]:
     """Return network and scale that the graph's metadata names, if they are what was asked for."""
-    metadata = cast("dict[str, str]", session.get_modelmeta().custom_metadata_map)
+    metadata = _metadata(session)
     held, at = metadata.get("lightsr.network"), metadata.get("lightsr.scale", "")
     if held is None or not at.isdecimal():
         raise WeightsError(
@@ -204,6 +205,10 @@ def _require_fit(
     if (inputs, outputs) != (["lr"], ["sr"]):
         raise WeightsError(f"{path} must have one input 'lr' and one output 'sr'")
     return held, int(at)
+
+
+def _metadata(session: Any) -> dict[str, str]:
+    return cast("dict[str, str]", session.get_modelmeta().custom_metadata_map)
 
 
 def _try_out(backend: OnnxRuntimeBackend, path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
@@ -66,18 +67,28 @@ class FusedBackend:
         """See `Tunable.tuned_to`."""
         if not self._program.plan.graph.means:
             return None
-        # Every part has a frame of its own while it is pooled, which is why they are few at a time.
-        groups = [
-            sample[first :: -(-len(sample) // _POOLED)]
+        found = [
+            pooled(self._program, group, self._pool)
             for sample in samples
-            for first in range(-(-len(sample) // _POOLED))
+            for group in self._groups(sample)
         ]
-        found = [pooled(self._program, group, self._pool) for group in groups]
         statistics = {
             name: np.stack([one[name] for one in found]).mean(0).astype(np.float32)
             for name in found[0]
         }
         return lambda batch: self._run(batch, statistics)
+
+    def _groups(self, sample: Batch) -> list[Batch]:
+        """Return parts of a picture in groups that the memory of a square as large suffices for.
+
+        Every part has a frame of its own while it is pooled; what several groups give is averaged.
+        """
+        n, _, height, width = sample.shape
+        each = frame_bytes(self._program, height, width, 1)
+        each += 4 * 3 * height * width * self.scale**2
+        side = isqrt(n * height * width)
+        count = min(n, max(1, -(-n * each // self.peak_bytes(1, side, side))))
+        return [sample[first::count] for first in range(count)]
 
     def _run(self, batch: Batch, statistics: Statistics | None) -> Batch:
         n, _, height, width = batch.shape
@@ -110,8 +121,6 @@ class FusedBackend:
         return None
 
 
-_POOLED = 16
-"""Parts of a picture whose statistics are pooled together; those of several groups are averaged."""
 _BESIDE = 4_000_000
 """Bytes for Python's own objects and for vectors between the levels."""
 
