@@ -15,14 +15,13 @@ from lightsr.engine.shard import Shard
 from lightsr.errors import LightsrError, PictureError, UserError
 
 
-def _listing(source: str | Path, out: Path, **changed: object) -> Listing:
+def _listing(
+    source: str | Path, out: Path, format: str | None = None, shard: Shard | None = None
+) -> Listing:
     output = output_place(str(out), "all")
     records = Records(output, "all", "options")
-    told: dict[str, object] = {"format": None, "shard": None, "workers": 2, **changed}
-    generations = records.usable()
-    return Listing(
-        input_place(str(source)), output, records=records, generations=generations, **told
-    )  # type: ignore[arg-type]
+    place = input_place(str(source))
+    return Listing(place, output, format, shard, records, records.usable(), workers=2)
 
 
 def _record(listing: Listing, tasks: list[Task]) -> None:

@@ -26,8 +26,9 @@ def _names(records: Records) -> list[str]:
 
 def test_what_was_done_or_kept_is_recorded_in_the_order_of_the_listing(records: Records) -> None:
     new = records.begin([])
-    for position, name, state in ((2, "c", "done"), (0, "a", "kept"), (1, "b", "failed")):
-        new.account(_outcome(position, name, state))
+    new.account(_outcome(2, "c", "done"))
+    new.account(_outcome(0, "a", "kept"))
+    new.account(_outcome(1, "b", "failed"))
     new.flush()
     assert list(records.read(records.usable())) == [
         Record("a", 10, "1", 40),

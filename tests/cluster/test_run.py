@@ -23,7 +23,7 @@ from cluster.running import (
 from process import mistake, run_lightsr
 
 has_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray, of the extra cluster")
-SLOW_NETWORK = ("--scale", "4", "--ensemble")
+BICUBIC = ("--model", "bicubic", "--scale", "4")
 
 
 def _left_behind() -> set[Path]:
@@ -66,8 +66,8 @@ def test_two_workers_make_what_upscale_makes_and_report_what_fails(tmp_path: Pat
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     source, out, plain = tmp_path / "in", tmp_path / "out", tmp_path / "plain"
-    make_pictures(source, 24, side=40)
-    process = start(source, out, *SLOW_NETWORK, "--workers", "2")
+    make_pictures(source, 24, side=360)
+    process = start(source, out, *BICUBIC, "--workers", "2")
     for count in (3, 9):
         until(lambda count=count: len(results(out)) >= count or process.poll() is not None)
         workers(process)[0].kill()
@@ -75,7 +75,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path: Path) -> No
     assert status == 0, said
     assert "24 pictures done\n" in said
     assert sorted(recorded(out)) == [f"p{number:03}.png" for number in range(24)]
-    run_lightsr("upscale", source, "-o", f"{plain}/", "-q", *SLOW_NETWORK)
+    run_lightsr("upscale", source, "-o", f"{plain}/", "-q", *BICUBIC)
     assert results(out) == results(plain)
     assert not (out / ".lightsr" / "parts" / "all").exists()
 
@@ -84,9 +84,9 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
-    paths = make_pictures(source, 16, side=40)
+    paths = make_pictures(source, 16, side=360)
     before = _left_behind()
-    process = start(source, out, *SLOW_NETWORK, "--workers", "2")
+    process = start(source, out, *BICUBIC, "--workers", "2")
     until(lambda: len(recorded(out)) >= 3 or process.poll() is not None)
     process.kill()
     finish(process)
@@ -95,7 +95,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     until(lambda: not any("ray::" in " ".join(one) for one in _commands()), timeout=60)
     times = {name: (out / name).stat().st_mtime_ns for name in kept}
     paths[int(min(kept)[1:4])].write_bytes(paths[15].read_bytes())  # changed since
-    status, said = finish(start(source, out, *SLOW_NETWORK, "--workers", "2"))
+    status, said = finish(start(source, out, *BICUBIC, "--workers", "2"))
     assert status == 0, said
     assert f"{16 - len(kept) + 1} pictures done, {len(kept) - 1} were done before" in said
     untouched = kept - {min(kept)}
@@ -106,7 +106,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(results(out)) == 16
     assert sorted(recorded(out)) == [path.name for path in paths]
     (out / "p005.png").write_bytes(b"cut short")
-    status, said = finish(start(source, out, *SLOW_NETWORK, "--workers", "2"))
+    status, said = finish(start(source, out, *BICUBIC, "--workers", "2"))
     assert "1 pictures done, 15 were done before" in said
     assert _left_behind() <= before  # what the killed run left is gone too
 
@@ -141,23 +141,24 @@ def test_from_bucket_to_bucket(tmp_path: Path) -> None:
         assert report.count("\n") == 1
         status, said = finish(start(*command))
         assert "0 pictures done, 6 were done before" in said
-        status, said = finish(start("s3://missing-bucket/in", tmp_path / "out"))
+        status, said = finish(start("s3://missing-bucket/in", tmp_path / "out", *BICUBIC))
         assert (status, said.count("\n")) == (2, 1)
         assert "s3://missing-bucket/in does not exist" in said
 
 
+@has_ray
 def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     make_pictures(source, 1)
     (tmp_path / "empty").mkdir()
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "mine.png").write_bytes(b"")
-    command = ("cluster", "upscale", source)
+    command = ("cluster", "upscale", "--model", "bicubic", source)
     for arguments, expected in (
-        ((*command, out, "--model", "fdiwm"), "did you mean 'fdiwn'?"),
-        ((*command, out, "--scale", "7"), "scale"),
+        ((*command, out, "--model", "fdiwm"), "did you mean 'fdiwn"),
+        ((*command, out, "--scale", "7"), "x7"),
         ((*command, out, "--tile", "x"), "--tile"),
-        ((*command, out, "--format", "gif"), "GIF"),
+        ((*command, out, "--format", "gif"), "cannot write"),
         ((*command, out, "--quality", "0"), "1..100"),
         ((*command, out, "--memory", "much"), "amount of memory"),
         ((*command, out, "--threads", "0"), "--threads"),
@@ -165,9 +166,9 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ((*command, out, "--address", "ray://host:1"), "--address auto"),
         ((*command, source), "input folder itself"),
         ((*command, tmp_path / "foreign"), "--overwrite"),
-        ((*command[:2], tmp_path / "empty", out), "holds no pictures"),
-        ((*command[:2], tmp_path / "*.png", out), "no picture matches"),
-        ((*command[:2], tmp_path / "none", out), "does not exist"),
+        ((*command[:4], tmp_path / "empty", out), "holds no pictures"),
+        ((*command[:4], tmp_path / "*.png", out), "no picture matches"),
+        ((*command[:4], tmp_path / "none", out), "does not exist"),
         ((*command, "ftp://host/x"), "not known"),
         (("cluster", "downscale"), "downscale"),
     ):
@@ -178,7 +179,7 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.slow
 def test_an_address_without_a_cluster_is_one_line(tmp_path: Path) -> None:
     make_pictures(tmp_path / "in", 1)
-    process = start(tmp_path / "in", tmp_path / "out", "--address", "127.0.0.1:1")
+    process = start(tmp_path / "in", tmp_path / "out", *BICUBIC, "--address", "127.0.0.1:1")
     status, said = finish(process)
     assert (status, said.count("\n")) == (2, 1), said
     assert "no Ray cluster can be joined at 127.0.0.1:1" in said

@@ -14,7 +14,7 @@ from lightsr.cluster.listing import Listing
 from lightsr.cluster.places import STATE, Folder, input_place, output_place, require_apart
 from lightsr.cluster.records import Generation, Records
 from lightsr.cluster.report import Report
-from lightsr.cluster.session import places, rejoin, session
+from lightsr.cluster.session import places, rejoin, require_ray, session
 from lightsr.cluster.settings import Enlarging, Sharing
 from lightsr.cluster.tasks import Outcome
 from lightsr.cluster.worker import Order
@@ -77,6 +77,7 @@ def upscale(
     Raises `UserError` and its kinds for what cannot be begun, and `LightsrError` where no worker
     can work.
     """
+    require_ray()
     enlarging.check()
     return _Run(source, output, enlarging, sharing, tell, failed).run()
 

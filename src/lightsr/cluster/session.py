@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,21 @@ _OBJECT_STORE = 96 << 20
 _STDERR = 2
 
 
+def require_ray() -> None:
+    """Raise `BackendError` where Ray Data is not installed."""
+    for package in ("ray", "pyarrow", "fsspec"):
+        if find_spec(package) is None:
+            raise BackendError(
+                f"a cluster needs {package}, which is not installed: pip install 'lightsr[cluster]'"
+            )
+
+
 @contextmanager
 def session(address: str | None, cores: int, gpus: int, *, verbose: bool) -> Generator[None]:
     """Have Ray run: at an address, or, for None, on this machine with so many cores and GPUs.
 
-    A Ray that this process has joined before is used, and left running. Raises `BackendError`
-    where Ray is not installed, `UserError` for an address where there is none.
+    A Ray that this process has joined before is used, and left running. Raises `UserError` for an
+    address where there is none.
     """
     ray = _import(local=address is None)
     with contextlib.ExitStack() as stack:
@@ -85,13 +95,8 @@ def _import(*, local: bool) -> Any:
         os.environ.setdefault("RAY_enable_metrics_collection", "0")
         # Else workers would give way to everything else on the machine, unlike other commands.
         os.environ.setdefault("RAY_worker_niceness", "0")
-    try:
-        import_module("ray.data")
-        return import_module("ray")
-    except ImportError as error:
-        raise BackendError(
-            f"a cluster needs {error.name}, which is not installed: pip install 'lightsr[cluster]'"
-        ) from error
+    import_module("ray.data")
+    return import_module("ray")
 
 
 def _start(ray: Any, folder: Path, cores: int, gpus: int, verbose: bool) -> None:
