@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -89,7 +90,8 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     process = start(source, out, *BICUBIC, "--workers", "2")
     until(lambda: len(recorded(out)) >= 3 or process.poll() is not None)
     process.kill()
-    finish(process)
+    status, said = finish(process)
+    assert status == -signal.SIGKILL, said
     kept = set(recorded(out))
     assert 3 <= len(kept) < 16
     until(lambda: not any("ray::" in " ".join(one) for one in _commands()), timeout=60)
