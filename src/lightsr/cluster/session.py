@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lightsr.errors import BackendError, UserError
+from lightsr.errors import BackendError, LightsrError, UserError
 from lightsr.server.folder import private_folder
 
 _OBJECT_STORE = 96 << 20
@@ -100,16 +100,21 @@ def _import(*, local: bool) -> Any:
 
 
 def _start(ray: Any, folder: Path, cores: int, gpus: int, verbose: bool) -> None:
-    with _handlers_kept():
-        ray.init(
-            num_cpus=cores,
-            num_gpus=gpus,
-            include_dashboard=False,
-            object_store_memory=_OBJECT_STORE,
-            _temp_dir=str(folder),
-            _node_ip_address="127.0.0.1",
-            **_said(verbose),
-        )
+    try:
+        with _handlers_kept():
+            ray.init(
+                address="local",  # whatever RAY_ADDRESS says
+                num_cpus=cores,
+                num_gpus=gpus,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE,
+                _temp_dir=str(folder),
+                _node_ip_address="127.0.0.1",
+                **_said(verbose),
+            )
+    except Exception as error:  # of many kinds, where the machine is short of something
+        why = " ".join(str(error).split())
+        raise LightsrError(f"Ray cannot be started on this machine: {why}") from error
 
 
 def _join(ray: Any, address: str, verbose: bool) -> None:
