@@ -45,13 +45,13 @@ class Listing:
     def bundles(self) -> Iterator[Bundle]:
         """Yield the tasks in bundles, small ones first."""
         tasks: list[Task] = []
-        number = listed = 0
+        number, listed = 0, 0.0
         for task in self.tasks():
             tasks.append(task)
             if weight(tasks) >= bundle_limit(listed, self.workers):
                 yield Bundle(number, tasks)
                 number += 1
-                listed += len(tasks) if tasks[0].recorded is None else 0
+                listed += weight(tasks)
                 tasks = []
         if tasks:
             yield Bundle(number, tasks)

@@ -57,12 +57,12 @@ class Outcome:
     """Of a failure, in one line."""
 
 
-def bundle_limit(listed: int, workers: int, most: int = 32) -> int:
+def bundle_limit(listed: float, workers: int, most: int = 32) -> int:
     """Return how many pictures go into the next bundle after `listed`: few at first, then more.
 
     So a short run is shared out evenly, and a long one costs little for each picture.
     """
-    return min(most, 1 + listed // (8 * workers))
+    return min(most, 1 + int(listed / (8 * workers)))
 
 
 def weight(tasks: Sequence[Task]) -> float:
