@@ -29,6 +29,10 @@ def _held() -> int:
     return sum(trace.size for trace in traces)
 
 
+def _listing(source: Place, output: Place, records: Records, old: list[str]) -> Listing:
+    return Listing(source, output, None, None, records, old, workers=2)
+
+
 def _peak(folder: Path, count: int) -> int:
     """Return the bytes held at most in a pass over pictures that an earlier pass recorded."""
     source = _Many(folder / "in")
@@ -39,7 +43,7 @@ def _peak(folder: Path, count: int) -> int:
     for _ in range(2):
         old = records.usable()
         new = records.begin(old)
-        listing = Listing(source, output, None, None, records, old, workers=2)
+        listing = _listing(source, output, records, old)
         tracemalloc.start()
         for bundle in listing.bundles():
             for task in Bundle.loaded(bundle.dumped()).tasks:
@@ -48,7 +52,8 @@ def _peak(folder: Path, count: int) -> int:
                 peak = max(peak, _held())
         new.flush()
         tracemalloc.stop()
-    assert [task.recorded for task in listing.tasks()].count(1) == count
+    again = _listing(source, output, records, records.usable())
+    assert [task.recorded for task in again.tasks()].count(1) == count
     return peak
 
 
