@@ -98,3 +98,12 @@ def test_long_sides_and_odd_weights_are_left_as_they_are() -> None:
     assert set(optimiser.state[single]) == {"step", "mean", "square"}
     assert long.max() < 1
     assert single < 1
+
+
+def test_a_gradient_that_is_not_finite_is_left_to_the_guard_of_the_run() -> None:
+    weight = nn.Parameter(torch.ones(3, 4))
+    optimiser = SOAP([weight], lr=0.1)
+    for _ in range(2):
+        weight.grad = torch.full_like(weight, torch.nan)
+        optimiser.step()
+    assert not torch.isfinite(weight).any()

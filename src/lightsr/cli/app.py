@@ -42,15 +42,17 @@ class Verb:
     help: str
     variables: str | None = None
     """What the names of environment variables begin with that stand for its options."""
+    parts: tuple[str, ...] = ()
+    """The words that follow it, each with a function of its own; none: the verb is one itself."""
 
     @property
     def module(self) -> str:
         """Where its function is."""
         return f"lightsr.cli.{self.name}"
 
-    def load(self) -> Callable[..., int | None]:
-        """Import and return its function."""
-        return cast("Callable[..., int | None]", getattr(import_module(self.module), self.name))
+    def load(self, name: str) -> Callable[..., int | None]:
+        """Import and return the function of the verb, or of a part of it."""
+        return cast("Callable[..., int | None]", getattr(import_module(self.module), name))
 
 
 VERBS = (
@@ -64,6 +66,7 @@ VERBS = (
     Verb("train", "Train a network by a recipe."),
     Verb("export", "Write a network for other runtimes."),
     Verb("serve", "Offer enlarging over HTTP, with a web page.", variables="LIGHTSR_SERVE"),
+    Verb("cluster", "Enlarge folders and object stores over Ray.", parts=("upscale",)),
 )
 
 
@@ -99,13 +102,22 @@ def _typer_app(asked: str | None) -> typer.Typer:
     )
     app.callback()(_common)
     for verb in VERBS:
-        if verb.name == asked and find_spec(verb.module) is not None:
+        if verb.name == asked and verb.parts:
+            app.add_typer(_group(verb), name=verb.name, help=verb.help)
+        elif verb.name == asked and find_spec(verb.module) is not None:
             settings = {"auto_envvar_prefix": verb.variables}
             command = app.command(verb.name, short_help=verb.help, context_settings=settings)
-            command(_only_bound(verb.load()))
+            command(_only_bound(verb.load(verb.name)))
         elif find_spec(verb.module) is not None:
             app.command(verb.name, help=verb.help)(_placeholder)
     return app
+
+
+def _group(verb: Verb) -> typer.Typer:
+    group = typer.Typer(no_args_is_help=True)
+    for part in verb.parts:
+        group.command(part)(_only_bound(verb.load(part)))
+    return group
 
 
 def _print_version(wanted: bool) -> None:

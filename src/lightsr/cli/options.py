@@ -17,7 +17,7 @@ Weights = Annotated[
 ]
 Backend = Annotated[
     str,
-    typer.Option(metavar="auto|fused|onnxruntime|openvino|torch", help="What runs the network."),
+    typer.Option(metavar="auto|fused|onnxruntime|torch", help="What runs the network."),
 ]
 Device = Annotated[
     str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where the backend runs it.")

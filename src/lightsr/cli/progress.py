@@ -38,6 +38,9 @@ class Reporter:
     def frames(self, done: int, count: int | None, rate: float) -> None:
         """Say that `done` frames of a video are through, at `rate` frames a second."""
 
+    def many(self, done: int, count: int | None, rate: float) -> None:
+        """Say that `done` of `count` pictures (None: not known) are through, `rate` a second."""
+
     def finish(self, text: str | None) -> None:
         """Say that a picture is through, with a line about it unless it failed."""
         self.done += 1
@@ -48,6 +51,8 @@ class Reporter:
 
 class Lines(Reporter):
     """Prints a line for each picture, and now and then one about a picture that takes long."""
+
+    _said = 0.0
 
     def begin(self, name: str) -> None:
         """Take up the next picture."""
@@ -68,7 +73,13 @@ class Lines(Reporter):
         """Say so, with the time left, when nothing was said for a while."""
         if monotonic() - self._said > _PATIENCE:
             self._said = monotonic()
-            self.note(f"{self._name}: {_frames_in_words(done, count, rate)}")
+            self.note(f"{self._name}: {_in_words('frames', done, count, rate, 'fps')}")
+
+    def many(self, done: int, count: int | None, rate: float) -> None:
+        """Say so, with the time left, when nothing was said for a while."""
+        if monotonic() - self._said > _PATIENCE:
+            self._said = monotonic()
+            self.note(_in_words("pictures", done, count, rate, "a second"))
 
 
 class Bars(Reporter):
@@ -106,6 +117,14 @@ class Bars(Reporter):
                 total=total,
                 description=f"{self._short} {_rate_in_words(rate)}",
             )
+
+    def many(self, done: int, count: int | None, rate: float) -> None:
+        """Move the bar of all pictures."""
+        if self._all is None:
+            self._all = self._bars.add_task("pictures", total=None)
+        total = None if count is None else max(done, count)
+        words = f"pictures {_rate_in_words(rate, 'a second')}"
+        self._bars.update(self._all, completed=done, total=total, description=words)
 
     def finish(self, text: str | None) -> None:
         """Take the picture's bar down and move the one of all pictures."""
@@ -171,19 +190,19 @@ class _Handler(logging.Handler):
         self._to.note(f"lightsr: {record.getMessage()}")
 
 
-def _frames_in_words(done: int, count: int | None, rate: float) -> str:
-    words = f"{done} frames" if count is None else f"{done} of {max(done, count)} frames"
+def _in_words(what: str, done: int, count: int | None, rate: float, unit: str) -> str:
+    words = f"{done} {what}" if count is None else f"{done} of {max(done, count)} {what}"
     if not rate:
         return words
-    words += f", {_rate_in_words(rate)}"
+    words += f", {_rate_in_words(rate, unit)}"
     if count is None:
         return words
     left = timedelta(seconds=round(max(0, count - done) / rate))
     return f"{words}, {left} left"
 
 
-def _rate_in_words(rate: float) -> str:
-    return f"{rate:.3g} fps" if rate else ""
+def _rate_in_words(rate: float, unit: str = "fps") -> str:
+    return f"{rate:.3g} {unit}" if rate else ""
 
 
 def _shortened(name: str, longest: int = 40) -> str:

@@ -146,7 +146,7 @@ def upscale(
                 "backend": backend,
                 "device": device,
                 "precision": precision,
-                "tile": _tile(tile),
+                "tile": parse_tile(tile),
                 "ensemble": ensemble,
                 "memory": memory,
             },
@@ -233,7 +233,8 @@ def _suffix(scale: int | None, width: int | None, height: int | None) -> str:
     return f"_w{width}" if width else f"_h{height}"
 
 
-def _tile(text: str) -> Tile:
+def parse_tile(text: str) -> Tile:
+    """Return what `--tile` says. Raises `UserError`."""
     if text.isdecimal():
         return int(text)
     if text == "auto" or text == "off":

@@ -129,21 +129,27 @@ class _Found:
     def folder(self) -> Path | None:
         return Path(self.input) if Path(self.input).is_dir() else None
 
-    @property
-    def format(self) -> str:
-        extension = self.path.suffix.lower()
-        return next((f.name for f in FORMATS.values() if extension in f.extensions), "")
-
     def inner_as(self, format: str | None) -> Path:
         """Return the inner path with the extension of what will be written."""
         if self.is_video:
             named = format if format in CONTAINERS else None
             return self.inner.with_suffix(f".{container_for(None, named, self.path).name}")
         format = None if format in CONTAINERS else format
-        wanted = output_format(None, format, self.format)
-        if self.inner.suffix.lower() in wanted.extensions:
-            return self.inner
-        return self.inner.with_name(self.inner.stem + wanted.extensions[0])
+        return enlarged_name(self.inner, format)
+
+
+def enlarged_name(inner: Path, format: str | None) -> Path:
+    """Return the path of a picture's result inside the output folder, from its own in the input.
+
+    The extension is kept where it is one of the format that will be written: `format`, or the
+    picture's own by its extension. Raises `PictureError` for a format that cannot be written.
+    """
+    extension = inner.suffix.lower()
+    own = next((f.name for f in FORMATS.values() if extension in f.extensions), "")
+    wanted = output_format(None, format, own)
+    if extension in wanted.extensions:
+        return inner
+    return inner.with_name(inner.stem + wanted.extensions[0])
 
 
 def _find(inputs: Sequence[str], output: str | None) -> list[_Found]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 
 from lightsr.engine.backends.base import Pixels
@@ -73,13 +74,33 @@ def run_job(
             progress=frames,
         )
         return Done(video.before, video.after, perf_counter() - start, video)
-    picture = read(job, fit.memory())
+    source = sys.stdin.buffer.read() if job.source is None else job.source
+    done, content = enlarge(source, job.name, job.target, fit, settings, progress)
+    if content is not None:
+        _write_to_pipe(content)
+    return done
+
+
+def enlarge(
+    source: Path | bytes,
+    name: str,
+    target: Path | None,
+    fit: Fit,
+    settings: WriteSettings,
+    progress: Progress | None = None,
+) -> tuple[Done, bytes | None]:
+    """Enlarge a picture, called `name`, from a file or its bytes into a file, or into bytes.
+
+    Returns the bytes where `target` is None. Raises as `run_job` does.
+    """
+    start = perf_counter()
+    picture = read_picture(source, name, memory=fit.memory())
     upscaler, size = fit.for_picture(picture)
     before = (picture.height, picture.width)
     after = size or (picture.height * upscaler.scale, picture.width * upscaler.scale)
     bands = upscaler.upscale_picture(picture, size, progress)
-    write(job, bands, after, picture, settings, fit.memory())
-    return Done(before, after, perf_counter() - start)
+    content = _written(bands, after, picture, target, settings, fit.memory())
+    return Done(before, after, perf_counter() - start), content
 
 
 def read(job: Job, memory: int) -> Picture:
@@ -101,18 +122,29 @@ def write(
 
     Raises `PictureError` as `write_picture` does.
     """
-    written = write_picture(
+    written = _written(bands, size, like, job.target, settings, memory)
+    if written is not None:
+        _write_to_pipe(written)
+
+
+def _written(
+    bands: Iterable[Pixels],
+    size: Size,
+    like: Picture,
+    target: Path | None,
+    settings: WriteSettings,
+    memory: int,
+) -> bytes | None:
+    return write_picture(
         bands,
         size,
         like,
-        job.target,
+        target,
         format=None if settings.format in CONTAINERS else settings.format,
         quality=settings.quality,
         overwrite=settings.overwrite,
         memory=memory,
     )
-    if written is not None:
-        _write_to_pipe(written)
 
 
 def _write_to_pipe(content: bytes) -> None:

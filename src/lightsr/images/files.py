@@ -48,6 +48,16 @@ def picture_files(
     return list(found.values())
 
 
+def walk_pictures(folder: Path, *, exclude: Path | None = None) -> Iterator[PictureFile]:
+    """Yield the pictures that `picture_files` returns for a folder, one after the other.
+
+    No more is held than the names in the folders between `folder` and the picture. Raises
+    `PictureError` for a folder that cannot be read; none at all is no error here.
+    """
+    left_out = None if exclude is None else os.path.realpath(exclude)
+    yield from _inside(folder, Path(), left_out, set(), READABLE_EXTENSIONS)
+
+
 def _named_by(given: Path, left_out: str | None, extensions: frozenset[str]) -> list[PictureFile]:
     try:
         is_folder, exists = given.is_dir(), given.exists()

@@ -87,7 +87,16 @@ class SOAP(torch.optim.Optimizer):
         for length, (side, product) in zip(gradient.shape, _products(gradient), strict=True):
             if 1 < length <= longest:
                 state[side] = product()
-                state[f"{side} vectors"] = torch.linalg.eigh(state[side])[1]
+                state[f"{side} vectors"] = _eigenvectors(state[side])
+
+
+def _eigenvectors(moment: Tensor) -> Tensor:
+    """Return the eigenvectors of a moment, which one gradient leaves of low rank."""
+    try:
+        return torch.linalg.eigh(moment.double())[1].to(moment.dtype)
+    except torch.linalg.LinAlgError:
+        # Not finite, which the run's own guard tells of; the power iteration starts from anything.
+        return torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
 
 
 def _products(gradient: Tensor) -> tuple[tuple[str, Callable[[], Tensor]], ...]:

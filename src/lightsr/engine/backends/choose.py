@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lightsr")
 
-BACKENDS = ("auto", "fused", "onnxruntime", "openvino", "torch")
+BACKENDS = ("auto", "fused", "onnxruntime", "torch")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 DEFAULT_SCALE = 4
@@ -44,6 +44,8 @@ class Choice:
 
     def check(self) -> None:
         """Raise `UserError` for a name that does not exist or that this version lacks."""
+        if self.backend == "openvino":
+            raise BackendError("the openvino backend is not in this version; use onnxruntime")
         _require("backend", self.backend, BACKENDS)
         _require("device", self.device, DEVICES)
         _require("precision", self.precision, PRECISIONS)
@@ -51,8 +53,6 @@ class Choice:
             network_spec(self.model)
         if self.weights == "":
             raise WeightsError("the weights have an empty name; give a tag or a file")
-        if self.backend == "openvino":
-            raise BackendError("the openvino backend is not in this version; use onnxruntime")
         if self.needs_no_weights:
             require_no_weights(str(self.model), self.weights)
 

@@ -1,0 +1,93 @@
+"""What Ray costs: pictures a second over a cluster of one machine, against the command line.
+
+    python benchmarks/cluster.py [--pictures 48] [--size 160x120] [--scale 4] [--rounds 3]
+
+In each round, one after the other: a folder run of `lightsr upscale`, a run of `lightsr cluster
+upscale` with one worker, and one with two; every process with `--threads` threads, so that the
+command line and one worker have the same. A run's own start-up, by what a single tiny picture
+takes, is taken off. Ray's overhead is the difference of what a picture takes with one worker and
+in the command line; with `--model bicubic` hardly anything else is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pictures", type=int, default=48)
+    parser.add_argument("--size", default="160x120", help="width x height of the originals")
+    parser.add_argument("--scale", type=int, default=4)
+    parser.add_argument("--model", default="")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    width, height = (int(side) for side in options.size.split("x"))
+    print(f"{options.pictures} pictures of {width}x{height}, x{options.scale} {options.model}")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        make_pictures(folder / "tiny", 1, 8, 8)
+        make_pictures(folder / "many", options.pictures, width, height)
+        seconds: dict[str, list[float]] = {name: [] for name in ("line", "one", "two")}
+        for _ in range(options.rounds):
+            for name, times in seconds.items():
+                start_up = timed(name, folder / "tiny", folder, options)
+                taken = timed(name, folder / "many", folder, options) - start_up
+                times.append(max(taken, 1e-6) / options.pictures)
+                print(f"  {name:4} {1 / times[-1]:8.2f}/s after {start_up:5.1f} s", flush=True)
+    show(seconds)
+
+
+def make_pictures(folder: Path, count: int, width: int, height: int) -> None:
+    """Write pictures that differ, with the smoothness and noise of photographs."""
+    folder.mkdir()
+    for seed in range(count):
+        chance = np.random.default_rng(seed)
+        coarse = Image.fromarray(chance.integers(0, 256, (9, 12, 3), np.uint8))
+        smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int16)
+        noisy = smooth + chance.integers(-8, 9, smooth.shape)
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{seed:06}.png")
+
+
+def timed(name: str, pictures: Path, place: Path, options: argparse.Namespace) -> float:
+    """Return the seconds of a run: "line" is the command line, "one" and "two" the workers."""
+    threads = str(options.threads)
+    enlarging = ["--scale", str(options.scale), "--overwrite", "--quiet"]
+    enlarging += ["--model", options.model] if options.model else []
+    if name == "line":
+        command = ["upscale", str(pictures), "-o", f"{place}/line/", *enlarging]
+    else:
+        workers = {"one": "1", "two": "2"}[name]
+        command = ["cluster", "upscale", str(pictures), str(place / name), *enlarging]
+        command += ["--workers", workers, "--threads", threads]
+    environment = {**os.environ, "LIGHTSR_THREADS": threads, "OMP_NUM_THREADS": threads}
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "lightsr", *command], check=True, env=environment)
+    return time.perf_counter() - start
+
+
+def show(seconds: dict[str, list[float]]) -> None:
+    """Print the ratios of throughput, by the median of the rounds, and Ray's overhead."""
+    rounds = list(zip(*seconds.values(), strict=True))
+    one = statistics.median(line / first for line, first, _ in rounds)
+    two = statistics.median(line / second for line, _, second in rounds)
+    overhead = statistics.median(first - line for line, first, _ in rounds)
+    print(f"one worker against the command line: {one:.2f}")
+    print(f"two workers against the command line: {two:.2f}")
+    print(f"overhead of one picture: {1000 * overhead:.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
