@@ -16,7 +16,8 @@ pytest.importorskip("ray", reason="needs Ray, of the extra cluster")
 @pytest.mark.slow
 def test_a_lost_machine_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_worker_niceness"] = "0"  # else other work on this machine starves workers
+    # Else other work on this machine starves workers; Ray wants it in small letters.
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
     ray_cluster: Any = import_module("ray.cluster_utils").Cluster
     source, out = tmp_path / "in", tmp_path / "out"
     make_pictures(source, 30, side=200)

@@ -94,7 +94,7 @@ def _eigenvectors(moment: Tensor) -> Tensor:
     """Return the eigenvectors of a moment, which one gradient leaves of low rank."""
     try:
         return torch.linalg.eigh(moment.double())[1].to(moment.dtype)
-    except torch.linalg.LinAlgError:
+    except RuntimeError:
         # Not finite, which the run's own guard tells of; the power iteration starts from anything.
         return torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
 
