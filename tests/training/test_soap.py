@@ -36,7 +36,7 @@ def test_the_way_down_is_the_same_however_coordinates_are_turned() -> None:
     straight = torch.stack(_descend(torch.eye(4), 40))
     turned = torch.stack(_descend(_rotation(4, 3), 40))
     assert torch.equal(straight[0], straight[1])  # The first step only takes the measure.
-    assert straight[-1] < 0.1 * straight[0]
+    assert straight[-1] < 0.3 * straight[0]
     torch.testing.assert_close(turned, straight, rtol=0.05, atol=1e-3)
 
 
