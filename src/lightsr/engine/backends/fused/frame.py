@@ -38,7 +38,7 @@ class Frame:
         self._margin = machine.lanes
         largest = max(memory.size for memory in layout.memories)
         self._pixels = [_row_pixels(machine, width * size) for size in range(largest + 1)]
-        self._zeros = _floats(self._pixels[-1])
+        self._zeros = _floats(layout.longest * self._pixels[-1])
         self._zeros.fill(0)
         self._maps = [
             _floats(height * slot.size, slot.channels, self._pixels[slot.size])

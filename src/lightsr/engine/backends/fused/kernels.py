@@ -39,7 +39,7 @@ def write_convolution(
         blocks, rows = k.argument(2), k.argument(3)
         read, written = k.shift(k.argument(5)), k.shift(k.argument(6))
         per_row = 4 * width * BLOCK
-        multiply_add = _pairs_added(writer, k) if bf16 else k.fma
+        multiply_add = pairs_added(writer, k) if bf16 else k.fma
         with k.loop(blocks) as block:
             own = k.at(weights, b.mul(block, b.mul(rows, I64(per_row))))
             first = k.load(I64, firsts, b.mul(block, I64(8)), align=8)
@@ -71,11 +71,12 @@ def write_convolution(
                 target = k.row(k.outputs, channel, written)
                 slope = number(slopes, j) if activation == "slope" else None
                 for v in range(vectors):
-                    y = _activated(k, activation, sums[j * vectors + v], slope)
+                    y = activated(k, activation, sums[j * vectors + v], slope)
                     k.store(y, target, 4 * lanes * v)
 
 
-def _activated(k: Kernel, activation: str, y: Value, slope: Value) -> Value:
+def activated(k: Kernel, activation: str, y: Value, slope: Value) -> Value:
+    """Return "none", "relu", or "slope" of y: see `write_convolution`."""
     if activation == "none":
         return y
     if activation == "relu":
@@ -84,7 +85,7 @@ def _activated(k: Kernel, activation: str, y: Value, slope: Value) -> Value:
     return b.select(b.fcmp_ordered(">", y, k.constant(0.0)), y, b.fmul(y, slope))
 
 
-def _pairs_added(writer: Writer, k: Kernel) -> Any:
+def pairs_added(writer: Writer, k: Kernel) -> Any:
     """Return what adds the two products of bfloat16 pairs to a float32 sum."""
     vector = writer.vector
     brains = ir.VectorType(_BFloat(), 2 * writer.machine.lanes)
@@ -104,11 +105,6 @@ def write_pack(writer: Writer, name: str, vectors: int) -> None:
     Arguments: pairs, masks of x for inputs and outputs.
     """
     lanes = writer.machine.lanes
-    brains = ir.VectorType(_BFloat(), 2 * lanes)
-    shorts = ir.VectorType(ir.IntType(16), 2 * lanes)
-    name_of_conversion = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
-    convert = writer.intrinsic(name_of_conversion, brains, writer.vector, writer.vector)
-    in_turn = [lane // 2 + lane % 2 * lanes for lane in range(2 * lanes)]
     with writer.function(name, vectors) as k:
         b = k.builder
         pairs, read, written = k.argument(0), k.shift(k.argument(1)), k.shift(k.argument(2))
@@ -117,10 +113,20 @@ def write_pack(writer: Writer, name: str, vectors: int) -> None:
             odd = k.row(k.inputs, b.add(b.mul(i, I64(2)), I64(1)), read)
             target = k.row(k.outputs, i, written)
             for v in range(vectors):
-                at = I64(4 * lanes * v)
-                halves = [k.load(writer.vector, odd, at), k.load(writer.vector, even, at)]
-                words = b.bitcast(b.call(convert, halves), shorts)
-                k.store(_shuffled(k, words, words, in_turn), target, 4 * lanes * v)
+                both = [k.load(writer.vector, row, I64(4 * lanes * v)) for row in (even, odd)]
+                k.store(brain_pairs(k, *both), target, 4 * lanes * v)
+
+
+def brain_pairs(k: Kernel, even: Value, odd: Value) -> Value:
+    """Return pairs of bfloat16, rounded to even, from two float32 vectors."""
+    lanes, vector = k.machine.lanes, k.writer.vector
+    brains = ir.VectorType(_BFloat(), 2 * lanes)
+    shorts = ir.VectorType(ir.IntType(16), 2 * lanes)
+    name = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+    convert = k.writer.intrinsic(name, brains, vector, vector)
+    words = k.builder.bitcast(k.builder.call(convert, [odd, even]), shorts)
+    in_turn = [lane // 2 + lane % 2 * lanes for lane in range(2 * lanes)]
+    return shuffled(k, words, words, in_turn)
 
 
 def write_statistics(writer: Writer, name: str, vectors: int) -> None:
@@ -205,16 +211,17 @@ def _interleaved(k: Kernel, parts: list[Value]) -> list[Value]:
     while len(joined) > 1:
         joined += joined[-1:] * (len(joined) % 2)
         order = list(range(2 * length))
-        joined = [_shuffled(k, joined[i], joined[i + 1], order) for i in range(0, len(joined), 2)]
+        joined = [shuffled(k, joined[i], joined[i + 1], order) for i in range(0, len(joined), 2)]
         length *= 2
     turns = [i % count * lanes + i // count for i in range(count * lanes)]
     return [
-        _shuffled(k, joined[0], joined[0], turns[i * lanes : (i + 1) * lanes]) for i in range(count)
+        shuffled(k, joined[0], joined[0], turns[i * lanes : (i + 1) * lanes]) for i in range(count)
     ]
 
 
-def _shuffled(k: Kernel, one: Value, other: Value, order: list[int]) -> Value:
-    mask = ir.Constant(ir.VectorType(I32, len(order)), order)
+def shuffled(k: Kernel, one: Value, other: Value, order: Sequence[int]) -> Value:
+    """Return the lanes of two vectors, one behind the other, in some order."""
+    mask = ir.Constant(ir.VectorType(I32, len(order)), list(order))
     return k.builder.shuffle_vector(one, other, mask)
 
 
@@ -290,7 +297,7 @@ def _apply(k: Kernel, b: Any, operator: str, operands: list[Any]) -> Value:
     if operator in ("LeakyRelu", "PRelu"):
         value, slope = operands
         slope = k.constant(slope) if isinstance(slope, float) else slope
-        return _activated(k, "slope", value, slope)
+        return activated(k, "slope", value, slope)
     if operator == "Sigmoid":
         return k.sigmoid(operands[0])
     if operator == "Sqrt":

@@ -17,17 +17,20 @@ from numpy.typing import NDArray
 
 from lightsr.engine.backends.fused.driver import TOGETHER, Group, Phase, Step
 from lightsr.engine.backends.fused.graph import (
+    TILE,
     Arithmetic,
     Convolution,
     Node,
     Pack,
     Shuffle,
+    Tiles,
     View,
     sources,
+    whole,
 )
 from lightsr.engine.backends.fused.kernels import BLOCK
 from lightsr.engine.backends.fused.plan import Level, Plan, Work
-from lightsr.engine.backends.fused.weights import blocked_numbers, blocked_weights
+from lightsr.engine.backends.fused.weights import blocked_numbers, blocked_weights, tiled_weights
 from lightsr.engine.backends.fused.writer import Machine
 
 Table = NDArray[np.int64]
@@ -93,6 +96,8 @@ class Layout:
     """Most rows that the rings of a level of each size take."""
     scratch: int = 1
     """Most channels of chunks that a level has."""
+    longest: int = 1
+    """Most channels of a row that is read as one."""
     vectors: dict[str, slice] = field(default_factory=dict[str, slice])
     """Where the numbers of a vector lie among those of all."""
     vector_count: int = 0
@@ -214,7 +219,11 @@ class _Building:
             return self._own(level, work.copy_of), self._own(level, work.copy_of, in_map=True)
         assert node is not None
         if isinstance(node, Convolution):
-            return self._convolution(level, node)
+            return (self._tiled if node.tiled else self._convolution)(level, node)
+        if isinstance(node, Tiles):
+            self.layout.longest = max(self.layout.longest, node.channels)
+            self._argue(node.inputs, _mask(level, node.source), self._tile_bytes(level, node))
+            return self._of(level, node.source), self._own(level, node)[:1]
         rows = np.concatenate([self._of(level, view) for view in sources(node)])
         if isinstance(node, Shuffle):
             made = self._made(level, node)
@@ -252,6 +261,42 @@ class _Building:
             0 if node.slopes is None else self._address(blocked_numbers(node.slopes, blocks)),
         )
         return rows, outputs
+
+    def _tiled(self, level: Level, node: Convolution) -> tuple[Table, Table]:
+        weights, tiles = tiled_weights(node), node.source[0][0]
+        assert isinstance(tiles, Tiles)
+        blocks, points, high, _, at_once = weights.values.shape
+        rows = np.repeat(self._own(level, tiles)[:1], high, axis=0)
+        rows[:, Entry.SHIFT] = np.arange(-node.rows, node.rows + 1)
+        if high > 1:
+            rows[:, Entry.REPEAT] = int(node.repeat)
+        # The products take the place of chunks.
+        room = np.zeros((1, len(Entry)), np.int64)
+        room[:, Entry.REPEAT] = 1
+        room[:, Entry.MEMORY] = self._memory(Memory("chunk", level.size, 1, level.scratch))
+        taken = level.scratch + -(-points * at_once // self.layout.machine.vectors)
+        self.layout.scratch = max(self.layout.scratch, taken)
+        self._argue(
+            self._address(weights.values),
+            self._address(blocked_numbers(node.bias, -(-node.channels // BLOCK))),
+            blocks,
+            node.channels,
+            tiles.inputs,
+            weights.inputs,
+            self._address(np.array(weights.firsts, np.int64)),
+            self._tile_bytes(level, tiles),
+            _mask(level, ((node, 0),)),
+            0
+            if node.slopes is None
+            else self._address(blocked_numbers(node.slopes, -(-node.channels // BLOCK))),
+        )
+        return rows, np.concatenate((self._own(level, node), room))
+
+    def _tile_bytes(self, level: Level, node: Tiles) -> int:
+        """Return the bytes of a row of tiles for a pixel; 0 where they are in chunks."""
+        if level.in_chunks(whole(node)):
+            return 0
+        return 4 * node.inputs * (TILE + 2) // TILE
 
     def _address(self, values: NDArray[Any]) -> int:
         self.layout.held.append(values)

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeAlias
 
+from lightsr.engine.backends.fused.graph import TILE
+
 ir: Any = import_module("llvmlite.ir")
 
 Value: TypeAlias = Any
@@ -60,6 +62,11 @@ class Machine:
     def narrow(self) -> int:
         """Vectors of the kernels for the end of a row, where they are enough."""
         return self.vectors // 2
+
+    @property
+    def tiles(self) -> bool:
+        """Whether a vector of tiles makes a chunk, and there are registers for many sums."""
+        return self.vectors == TILE
 
     @staticmethod
     def of(features: frozenset[str]) -> Machine | None:
