@@ -247,25 +247,22 @@ class _Building:
         rows[:, Entry.SHIFT] = np.tile(np.arange(-node.rows, node.rows + 1), len(node.source))
         if high > 1:
             rows[:, Entry.REPEAT] = int(node.repeat)
-        spare = np.zeros((blocks * BLOCK - node.channels, len(Entry)), np.int64)
-        spare[:, Entry.MEMORY] = self._memory(Memory("waste", level.size, 1))
-        outputs = np.concatenate((self._own(level, node), spare))
         self._argue(
             self._address(weights),
-            self._address(blocked_numbers(node.bias, blocks)),
+            self._address(blocked_numbers(node.bias, blocks * BLOCK)),
             blocks,
             weights.shape[1],
             self._address(np.array(firsts, np.int64)),
             _mask(level, node.source),
             _mask(level, ((node, 0),)),
-            0 if node.slopes is None else self._address(blocked_numbers(node.slopes, blocks)),
+            self._slopes(node, blocks * BLOCK),
         )
-        return rows, outputs
+        return rows, self._outputs(level, node, blocks * BLOCK)
 
     def _tiled(self, level: Level, node: Convolution) -> tuple[Table, Table]:
         weights, tiles = tiled_weights(node), node.source[0][0]
         assert isinstance(tiles, Tiles)
-        blocks, points, high, _, at_once = weights.values.shape
+        blocks, parts, _, high, points, at_once = weights.values.shape
         rows = np.repeat(self._own(level, tiles)[:1], high, axis=0)
         rows[:, Entry.SHIFT] = np.arange(-node.rows, node.rows + 1)
         if high > 1:
@@ -274,23 +271,29 @@ class _Building:
         room = np.zeros((1, len(Entry)), np.int64)
         room[:, Entry.REPEAT] = 1
         room[:, Entry.MEMORY] = self._memory(Memory("chunk", level.size, 1, level.scratch))
-        taken = level.scratch + -(-points * at_once // self.layout.machine.vectors)
+        taken = level.scratch + -(-parts * points * at_once // self.layout.machine.vectors)
         self.layout.scratch = max(self.layout.scratch, taken)
         self._argue(
             self._address(weights.values),
-            self._address(blocked_numbers(node.bias, -(-node.channels // BLOCK))),
+            self._address(blocked_numbers(node.bias, blocks * at_once)),
             blocks,
-            node.channels,
             tiles.inputs,
             weights.inputs,
             self._address(np.array(weights.firsts, np.int64)),
             self._tile_bytes(level, tiles),
             _mask(level, ((node, 0),)),
-            0
-            if node.slopes is None
-            else self._address(blocked_numbers(node.slopes, -(-node.channels // BLOCK))),
+            self._slopes(node, blocks * at_once),
         )
-        return rows, np.concatenate((self._own(level, node), room))
+        return rows, np.concatenate((self._outputs(level, node, blocks * at_once), room))
+
+    def _slopes(self, node: Convolution, count: int) -> int:
+        return 0 if node.slopes is None else self._address(blocked_numbers(node.slopes, count))
+
+    def _outputs(self, level: Level, node: Convolution, count: int) -> Table:
+        """Return the rows that blocks of outputs are written to, `count` in all."""
+        spare = np.zeros((count - node.channels, len(Entry)), np.int64)
+        spare[:, Entry.MEMORY] = self._memory(Memory("waste", level.size, 1))
+        return np.concatenate((self._own(level, node), spare))
 
     def _tile_bytes(self, level: Level, node: Tiles) -> int:
         """Return the bytes of a row of tiles for a pixel; 0 where they are in chunks."""

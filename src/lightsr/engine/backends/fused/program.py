@@ -25,7 +25,7 @@ from lightsr.engine.backends.fused.kernels import (
 )
 from lightsr.engine.backends.fused.layout import Layout
 from lightsr.engine.backends.fused.plan import Level, Plan, Work
-from lightsr.engine.backends.fused.weights import outputs_at_once
+from lightsr.engine.backends.fused.weights import tiled_blocking
 from lightsr.engine.backends.fused.winograd import write_tiled_convolution, write_tiles
 from lightsr.engine.backends.fused.writer import Machine, Writer
 
@@ -64,9 +64,7 @@ class Program:
         self._addresses = {
             key: (
                 self._engine.get_function_address(name),
-                self._engine.get_function_address(
-                    name if key[0] in _ONE_WIDTH else _narrow(name)
-                ),
+                self._engine.get_function_address(name if key[0] in _ONE_WIDTH else _narrow(name)),
             )
             for key, name in self._names.items()
         }
@@ -88,7 +86,7 @@ class Program:
         if isinstance(node, Convolution):
             if node.tiled:
                 high = node.weight.shape[2]
-                return ("tiled", high, outputs_at_once(node), node.activation, node.packed)
+                return ("tiled", high, tiled_blocking(node), node.activation, node.packed)
             return ("convolution", node.weight.shape[3], node.activation, node.packed)
         if isinstance(node, Pack):
             return ("pack",)
@@ -122,8 +120,8 @@ def _write(writer: Writer, name: str, vectors: int, key: Any) -> None:
     elif kind == "tiles":
         write_tiles(writer, name, bf16=about[0])
     elif kind == "tiled":
-        rows, outputs, activation, packed = about
-        write_tiled_convolution(writer, name, rows, outputs, activation, bf16=packed)
+        rows, blocking, activation, packed = about
+        write_tiled_convolution(writer, name, rows, blocking, activation, bf16=packed)
     elif kind == "pack":
         write_pack(writer, name, vectors)
     elif kind == "statistics":

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from lightsr.engine.backends.fused.graph import TILE, Convolution, Floats
 from lightsr.engine.backends.fused.kernels import BLOCK
-from lightsr.engine.backends.fused.winograd import MOST_OUTPUTS, transformed_taps
+from lightsr.engine.backends.fused.winograd import (
+    MOST_SUMS,
+    POINTS,
+    Blocking,
+    transformed_taps,
+)
 
 
 def blocked_weights(node: Convolution) -> tuple[NDArray[Any], list[int]]:
@@ -44,41 +49,48 @@ class TiledWeights:
     """What a convolution on tiles reads."""
 
     values: NDArray[Any]
-    """[block][point][row][input channel or pair][output]."""
+    """[block][points][input channel or pair][row][point][output]."""
     firsts: list[int]
     """Each block's first input channel or pair."""
 
     @property
     def inputs(self) -> int:
         """Input channels or pairs of a block."""
-        return self.values.shape[3]
+        return self.values.shape[2]
 
 
 def tiled_weights(node: Convolution) -> TiledWeights:
-    """Return the weights of a convolution on tiles, in blocks of `outputs_at_once`."""
-    weight, at_once = _in_pairs(node.weight) if node.packed else node.weight, outputs_at_once(node)
+    """Return the weights of a convolution on tiles."""
+    blocking = tiled_blocking(node)
+    weight, at_once = _in_pairs(node.weight) if node.packed else node.weight, blocking.outputs
     spare = -len(weight) % at_once
     taps = np.pad(transformed_taps(weight), ((0, spare), (0, 0), (0, 0), (0, 0)))
-    # [block][output][input channel][row][point]
-    blocked = taps.reshape(-1, at_once, *taps.shape[1:]).astype(np.float32)
+    # [block][output][input channel][row][points][point]
+    parted = (*taps.shape[1:3], POINTS // blocking.points, blocking.points)
+    blocked = taps.reshape(-1, at_once, *parted).astype(np.float32)
     if node.packed:
         bits = _to_bfloat(blocked)
         blocked = (bits[:, :, 0::2] | (bits[:, :, 1::2] << np.uint32(16))).view(np.float32)
-    values = np.ascontiguousarray(blocked.transpose(0, 4, 3, 2, 1))
+    values = np.ascontiguousarray(blocked.transpose(0, 4, 2, 3, 5, 1))
     per_group = len(values) // node.groups if node.groups > 1 else len(values)
-    return TiledWeights(values, [b // per_group * values.shape[3] for b in range(len(values))])
+    return TiledWeights(values, [b // per_group * values.shape[2] for b in range(len(values))])
 
 
-def outputs_at_once(node: Convolution) -> int:
-    """Return how many outputs a convolution on tiles holds: what fills most of the registers.
-
-    Blocks of several groups are of equal size.
-    """
-    outputs = node.channels // node.groups
-    blocks = -(-outputs // MOST_OUTPUTS)
+def tiled_blocking(node: Convolution) -> Blocking:
+    """Return what a convolution on tiles holds: all points where its inputs stay in the cache."""
+    outputs, inputs, high, _ = node.weight.shape
+    outputs //= node.groups
+    taken = 64 * POINTS * high * inputs // (2 if node.packed else 1)
+    points = POINTS if taken <= NEAR else 1
+    blocks = -(-outputs * points // MOST_SUMS)
+    # Blocks of several groups are of equal size.
     while node.groups > 1 and outputs % blocks:
         blocks += 1
-    return -(-outputs // blocks)
+    return Blocking(-(-outputs // blocks), points)
+
+
+NEAR = 16384
+"""Bytes of the nearest cache that the inputs of a convolution on tiles may take."""
 
 
 def gains_by_tiles(node: Convolution, *, packed: bool) -> bool:
@@ -90,9 +102,11 @@ def gains_by_tiles(node: Convolution, *, packed: bool) -> bool:
     if wide != TILE - 1 or (packed and node.groups > 1 and per_group % 2):
         return False
     summed = -(-per_group // 2) if packed else per_group
-    at_once = outputs_at_once(node)
-    blocks = -(-outputs // BLOCK) if node.groups == 1 else node.groups * -(
-        -(outputs // node.groups) // BLOCK
+    at_once = tiled_blocking(node).outputs
+    blocks = (
+        -(-outputs // BLOCK)
+        if node.groups == 1
+        else node.groups * -(-(outputs // node.groups) // BLOCK)
     )
     direct = blocks * BLOCK * summed * high * wide * TILE
     products = -(-outputs // at_once) * at_once * summed * high * (TILE + 2)
@@ -103,9 +117,9 @@ _PER_INPUT, _PER_OUTPUT = 30, 35
 """Instructions of the transforms: loads, shuffles, sums, stores."""
 
 
-def blocked_numbers(numbers: Floats, blocks: int) -> Floats:
-    """Return numbers per output with zeros for what the last block has too many."""
-    full = np.zeros(blocks * BLOCK, np.float32)
+def blocked_numbers(numbers: Floats, count: int) -> Floats:
+    """Return numbers per output, with zeros for what the last block has too many."""
+    full = np.zeros(count, np.float32)
     full[: len(numbers)] = numbers
     return full
 

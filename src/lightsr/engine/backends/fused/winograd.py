@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,20 @@ from lightsr.engine.backends.fused.writer import F32, I32, I64, Kernel, Value, W
 
 POINTS = TILE + 2
 """Where the polynomials are taken."""
-MOST_OUTPUTS = 24
-"""Channels that a convolution on tiles holds in registers."""
+MOST_SUMS = 24
+"""Of products, that a convolution on tiles holds in registers."""
 # A * B = 1 keeps the numbers of both transforms near 1, and with them what rounding costs: half as
 # much as with the usual 1 and 2.
 _A, _B = math.sqrt(0.5), math.sqrt(2.0)
 _AA, _BB = 0.5, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """What a convolution on tiles holds in registers: sums for some outputs at some points."""
+
+    outputs: int
+    points: int
 
 
 def transformed_taps(weight: Floats) -> NDArray[np.float64]:
@@ -138,9 +146,7 @@ def _interpolated(k: Kernel, m: Sequence[Value], bias: Value) -> list[Value]:
     differences = [b.fsub(m[i], m[i + 1]) for i in (1, 3)]
 
     def weighted(parts: Sequence[Value], power: int, held: Value) -> Value:
-        return k.fma(
-            parts[0], k.constant(_A**power), k.fma(parts[1], k.constant(_B**power), held)
-        )
+        return k.fma(parts[0], k.constant(_A**power), k.fma(parts[1], k.constant(_B**power), held))
 
     return [
         b.fadd(b.fadd(m[0], bias), b.fadd(*sums)),
@@ -151,72 +157,82 @@ def _interpolated(k: Kernel, m: Sequence[Value], bias: Value) -> list[Value]:
 
 
 def write_tiled_convolution(
-    writer: Writer, name: str, rows: int, outputs: int, activation: str, *, bf16: bool
+    writer: Writer, name: str, rows: int, blocking: Blocking, activation: str, *, bf16: bool
 ) -> None:
-    """Write a convolution of `rows` rows on tiles, by blocks of `outputs` channels.
+    """Write a convolution of `rows` rows on tiles.
 
     The inputs are the rows of tiles, above to below; behind the output rows lies room for the
     products of a block. Activations are those of `write_convolution`. Arguments: weights, biases,
-    blocks of outputs, output channels, input channels (or pairs), of these for one block, table of
-    each block's first, bytes of the inputs per pixel, mask of x for outputs, slopes. Weights are
-    [block][point][row][input channel][outputs], under `bf16` of pairs.
+    blocks of outputs, input channels (or pairs), of these for one block, table of each block's
+    first, bytes of the inputs per pixel, mask of x for outputs, slopes. Weights are [block]
+    [points][input channel][row][point][output], under `bf16` of pairs.
     """
     lanes = writer.machine.lanes
     size = 4 * lanes
     kind, weight_kind = (writer.words, I32) if bf16 else (writer.vector, F32)
+    outputs, points = blocking.outputs, blocking.points
     with writer.function(name) as k:
         b = k.builder
-        weights, biases, firsts, slopes = (k.pointer(i) for i in (0, 1, 6, 9))
-        blocks, channels, inputs, summed = (k.argument(i) for i in (2, 3, 4, 5))
-        read, written = b.mul(k.x, k.argument(7)), k.shift(k.argument(8))
+        weights, biases, firsts, slopes = (k.pointer(i) for i in (0, 1, 5, 8))
+        blocks, inputs, summed = (k.argument(i) for i in (2, 3, 4))
+        read, written = b.mul(k.x, k.argument(6)), k.shift(k.argument(7))
         multiply_add = pairs_added(writer, k) if bf16 else k.fma
-        room = k.row(k.outputs, channels, I64(0))
         sources = [k.row(k.inputs, I64(y), read) for y in range(rows)]
-        per_row = b.mul(summed, I64(4 * outputs))
+        apart = b.mul(inputs, I64(size))
+        per_channel = 4 * rows * points * outputs
+
+        def products(first: Value, point: Value, own: Value) -> list[Value]:
+            """Return the sums of all products at some points, [point][output]."""
+            start = b.add(b.mul(point, apart), b.mul(first, I64(size)))
+            tiles = [k.at(source, start) for source in sources]
+            steps = b.sdiv(b.mul(point, summed), I64(points))
+            taps = k.at(own, b.mul(steps, I64(per_channel)))
+
+            def step(channel: Value, held: Sequence[Value]) -> list[Value]:
+                sums = list(held)
+                near = k.at(taps, b.mul(channel, I64(per_channel)))
+                place = b.mul(channel, I64(size))
+                for y in range(rows):
+                    for p in range(points):
+                        there = b.add(place, b.mul(apart, I64(p)))
+                        tile = k.load(kind, tiles[y], there)
+                        for j in range(outputs):
+                            i = p * outputs + j
+                            at = 4 * (y * points * outputs + i)
+                            weight = k.broadcast(near, I64(at), weight_kind)
+                            sums[i] = multiply_add(weight, tile, sums[i])
+                return sums
+
+            return k.accumulate(summed, [k.constant(0.0)] * (points * outputs), step)
+
+        def finish(channel: Value, found: Sequence[Value]) -> None:
+            number = b.mul(channel, I64(4))
+            slope = k.broadcast(slopes, number) if activation == "slope" else None
+            y4 = _interpolated(k, found, k.broadcast(biases, number))
+            values = [activated(k, activation, y, slope) for y in y4]
+            target = k.row(k.outputs, channel, written)
+            for v, value in enumerate(_turned(k, values)):
+                k.store(value, target, size * v)
 
         with k.loop(blocks) as block:
-            own = k.at(weights, b.mul(block, b.mul(per_row, I64(rows * POINTS))))
+            per_block = b.mul(summed, I64(per_channel * (POINTS // points)))
+            own = k.at(weights, b.mul(block, per_block))
             first = k.load(I64, firsts, b.mul(block, I64(8)), align=8)
-            with k.loop(I64(POINTS)) as point:
-                start = b.mul(b.add(b.mul(point, inputs), first), I64(size))
-                sums: list[Any] = [k.constant(0.0)] * outputs
-                for y in range(rows):
-                    tiles = k.at(sources[y], start)
-                    at = b.mul(b.add(b.mul(point, I64(rows)), I64(y)), per_row)
-                    taps = k.at(own, at)
-
-                    def step(
-                        channel: Value,
-                        held: Sequence[Value],
-                        tiles: Value = tiles,
-                        taps: Value = taps,
-                    ) -> list[Value]:
-                        tile = k.load(kind, tiles, b.mul(channel, I64(size)))
-                        near = k.at(taps, b.mul(channel, I64(4 * outputs)))
-                        return [
-                            multiply_add(k.broadcast(near, I64(4 * j), weight_kind), tile, value)
-                            for j, value in enumerate(held)
-                        ]
-
-                    sums = k.accumulate(summed, sums, step)
-                place = k.at(room, b.mul(point, I64(size * outputs)))
-                for j, value in enumerate(sums):
-                    k.store(value, place, size * j)
-
             begin = b.mul(block, I64(outputs))
-            left = b.sub(channels, begin)
-            many = b.icmp_signed("<", left, I64(outputs))
-            with k.loop(b.select(many, left, I64(outputs))) as j:
-                channel = b.add(begin, j)
-                place = k.at(room, b.mul(j, I64(size)))
-                products = [
-                    k.load(writer.vector, place, I64(size * outputs * point))
-                    for point in range(POINTS)
-                ]
-                number = b.mul(channel, I64(4))
-                slope = k.broadcast(slopes, number) if activation == "slope" else None
-                y4 = _interpolated(k, products, k.broadcast(biases, number))
-                values = [activated(k, activation, y, slope) for y in y4]
-                target = k.row(k.outputs, channel, written)
-                for v, value in enumerate(_turned(k, values)):
-                    k.store(value, target, size * v)
+            if points == POINTS:
+                found = products(first, I64(0), own)
+                for j in range(outputs):
+                    finish(b.add(begin, I64(j)), found[j::outputs])
+            else:
+                room = k.row(k.outputs, b.mul(blocks, I64(outputs)), I64(0))
+                with k.loop(I64(POINTS // points)) as part:
+                    place = k.at(room, b.mul(part, I64(size * outputs * points)))
+                    for i, value in enumerate(products(first, b.mul(part, I64(points)), own)):
+                        k.store(value, place, size * i)
+                with k.loop(I64(outputs)) as j:
+                    place = k.at(room, b.mul(j, I64(size)))
+                    found = [
+                        k.load(writer.vector, place, I64(size * outputs * point))
+                        for point in range(POINTS)
+                    ]
+                    finish(b.add(begin, j), found)
