@@ -133,7 +133,9 @@ def planned(path: Path, precision: str) -> tuple[Machine, Plan]:
     def packed(node: Convolution) -> bool:
         return precision == "bf16" and len(node.source) > _FEW and node not in exact
 
-    if machine.tiles:
-        tile_convolutions(graph, lambda node: gains_by_tiles(node, packed=packed(node)), packed)
+    def tiled(node: Convolution) -> bool:
+        return gains_by_tiles(node, machine, packed=packed(node))
+
+    tile_convolutions(graph, tiled, packed)
     pack_convolutions(graph, packed)
     return machine, make_plan(graph)

@@ -1,8 +1,8 @@
 """The row kernels of the fused backend.
 
 A map is kept row by row, [row][channel][pixel], so that a kernel works on a chunk of one row at a
-time, all of it in vector registers: a convolution holds `BLOCK` output channels of a chunk while it
-runs through its inputs. See `writer` for what all kernels have in common.
+time, all of it in vector registers: a convolution holds a block of output channels of a chunk while
+it runs through its inputs. See `writer` for what all kernels have in common.
 """
 
 # llvmlite has no types.
@@ -17,9 +17,6 @@ from typing import Any
 from lightsr.engine.backends.fused.graph import Expression
 from lightsr.engine.backends.fused.writer import F32, F64, I32, I64, Kernel, Value, Writer, ir
 
-BLOCK = 6
-"""Output channels that a convolution holds in registers."""
-
 
 def write_convolution(
     writer: Writer, name: str, vectors: int, width: int, activation: str, *, bf16: bool
@@ -29,21 +26,21 @@ def write_convolution(
     The activation is "none", "relu", or "slope": y where positive and y * slope elsewhere.
     Arguments: weights, biases, blocks of outputs, input rows per block, table of each block's
     first input row, masks of x for inputs and outputs, slopes. Weights are [block][input row]
-    [tap][BLOCK]; under `bf16`, an input row holds pairs of channels, and so do the weights.
+    [tap][output]; under `bf16`, an input row holds pairs of channels, and so do the weights.
     """
-    lanes = writer.machine.lanes
+    lanes, outputs = writer.machine.lanes, writer.machine.block
     kind, weight_kind = (writer.words, I32) if bf16 else (writer.vector, F32)
     with writer.function(name, vectors) as k:
         b = k.builder
         weights, biases, firsts, slopes = (k.pointer(i) for i in (0, 1, 4, 7))
         blocks, rows = k.argument(2), k.argument(3)
         read, written = k.shift(k.argument(5)), k.shift(k.argument(6))
-        per_row = 4 * width * BLOCK
+        per_row = 4 * width * outputs
         multiply_add = pairs_added(writer, k) if bf16 else k.fma
         with k.loop(blocks) as block:
             own = k.at(weights, b.mul(block, b.mul(rows, I64(per_row))))
             first = k.load(I64, firsts, b.mul(block, I64(8)), align=8)
-            bias_at = b.mul(block, I64(4 * BLOCK))
+            bias_at = b.mul(block, I64(4 * outputs))
 
             def number(base: Value, j: int, at: Value = bias_at) -> Value:
                 return k.broadcast(base, b.add(at, I64(4 * j)))
@@ -57,17 +54,17 @@ def write_convolution(
                 for tap in range(width):
                     at = 4 * (tap - width // 2)
                     pixels = [k.load(kind, row, I64(at + 4 * lanes * v)) for v in range(vectors)]
-                    for j in range(BLOCK):
-                        weight = k.broadcast(taps, I64(4 * (tap * BLOCK + j)), weight_kind)
+                    for j in range(outputs):
+                        weight = k.broadcast(taps, I64(4 * (tap * outputs + j)), weight_kind)
                         for v in range(vectors):
                             i = j * vectors + v
                             sums[i] = multiply_add(weight, pixels[v], sums[i])
                 return sums
 
-            start = [number(biases, j) for j in range(BLOCK) for _ in range(vectors)]
+            start = [number(biases, j) for j in range(outputs) for _ in range(vectors)]
             sums = k.accumulate(rows, start, step)
-            for j in range(BLOCK):
-                channel = b.add(b.mul(block, I64(BLOCK)), I64(j))
+            for j in range(outputs):
+                channel = b.add(b.mul(block, I64(outputs)), I64(j))
                 target = k.row(k.outputs, channel, written)
                 slope = number(slopes, j) if activation == "slope" else None
                 for v in range(vectors):

@@ -28,7 +28,6 @@ from lightsr.engine.backends.fused.graph import (
     sources,
     whole,
 )
-from lightsr.engine.backends.fused.kernels import BLOCK
 from lightsr.engine.backends.fused.plan import Level, Plan, Work
 from lightsr.engine.backends.fused.weights import blocked_numbers, blocked_weights, tiled_weights
 from lightsr.engine.backends.fused.writer import Machine
@@ -239,8 +238,10 @@ class _Building:
         return rows, self._own(level, node)
 
     def _convolution(self, level: Level, node: Convolution) -> tuple[Table, Table]:
-        weights, firsts = blocked_weights(node)
+        machine = self.layout.machine
+        weights, firsts = blocked_weights(node, machine)
         blocks = len(weights)
+        outputs = blocks * machine.block
         high = 2 * node.rows + 1
         # For each channel the rows above to below.
         rows = np.repeat(self._of(level, node.source), high, axis=0)
@@ -249,18 +250,18 @@ class _Building:
             rows[:, Entry.REPEAT] = int(node.repeat)
         self._argue(
             self._address(weights),
-            self._address(blocked_numbers(node.bias, blocks * BLOCK)),
+            self._address(blocked_numbers(node.bias, outputs)),
             blocks,
             weights.shape[1],
             self._address(np.array(firsts, np.int64)),
             _mask(level, node.source),
             _mask(level, ((node, 0),)),
-            self._slopes(node, blocks * BLOCK),
+            self._slopes(node, outputs),
         )
-        return rows, self._outputs(level, node, blocks * BLOCK)
+        return rows, self._outputs(level, node, outputs)
 
     def _tiled(self, level: Level, node: Convolution) -> tuple[Table, Table]:
-        weights, tiles = tiled_weights(node), node.source[0][0]
+        weights, tiles = tiled_weights(node, self.layout.machine), node.source[0][0]
         assert isinstance(tiles, Tiles)
         blocks, parts, _, high, points, at_once = weights.values.shape
         rows = np.repeat(self._own(level, tiles)[:1], high, axis=0)

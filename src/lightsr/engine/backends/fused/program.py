@@ -85,8 +85,8 @@ class Program:
         assert node is not None
         if isinstance(node, Convolution):
             if node.tiled:
-                high = node.weight.shape[2]
-                return ("tiled", high, tiled_blocking(node), node.activation, node.packed)
+                blocking = tiled_blocking(node, self.machine)
+                return ("tiled", node.weight.shape[2], blocking, node.activation, node.packed)
             return ("convolution", node.weight.shape[3], node.activation, node.packed)
         if isinstance(node, Pack):
             return ("pack",)

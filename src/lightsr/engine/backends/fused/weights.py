@@ -9,38 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightsr.engine.backends.fused.graph import TILE, Convolution, Floats
-from lightsr.engine.backends.fused.kernels import BLOCK
-from lightsr.engine.backends.fused.winograd import (
-    MOST_SUMS,
-    POINTS,
-    Blocking,
-    transformed_taps,
-)
+from lightsr.engine.backends.fused.winograd import POINTS, Blocking, transformed_taps
+from lightsr.engine.backends.fused.writer import Machine
 
 
-def blocked_weights(node: Convolution) -> tuple[NDArray[Any], list[int]]:
-    """Return weights as [block][input row][tap][BLOCK], and each block's first input row.
+def blocked_weights(node: Convolution, machine: Machine) -> tuple[NDArray[Any], list[int]]:
+    """Return weights as [block][input row][tap][output], and each block's first input row.
 
     A block runs through the inputs of the groups that its outputs are of, and of as many further
     groups as the block that needs most; what is of another group is multiplied by zero.
     """
     weight, groups = _in_pairs(node.weight) if node.packed else node.weight, node.groups
+    at_once = machine.block
     outputs, inputs, high, wide = weight.shape
     numbers = cast("Any", np.arange(outputs))
     group = numbers // (outputs // groups)
-    starts = cast("Any", np.arange(0, outputs, BLOCK))
-    ends = np.minimum(starts + BLOCK, outputs) - 1
+    starts = cast("Any", np.arange(0, outputs, at_once))
+    ends = np.minimum(starts + at_once, outputs) - 1
     span = int((group[ends] - group[starts]).max()) + 1
     first = np.minimum(group[starts], groups - span)
-    block, place = numbers // BLOCK, numbers % BLOCK
+    block, place = numbers // at_once, numbers % at_once
     offset = (group - first[block]) * inputs
-    full = np.zeros((len(starts), BLOCK, span * inputs, high, wide), np.float32)
+    full = np.zeros((len(starts), at_once, span * inputs, high, wide), np.float32)
     full[block[:, None], place[:, None], offset[:, None] + np.arange(inputs)] = weight
     if node.packed:
         bits = _to_bfloat(full)
         full = (bits[:, :, 0::2] | (bits[:, :, 1::2] << np.uint32(16))).view(np.float32)
     read = full.shape[2] // span * high
-    arranged = full.transpose(0, 2, 3, 4, 1).reshape(len(starts), -1, wide, BLOCK)
+    arranged = full.transpose(0, 2, 3, 4, 1).reshape(len(starts), -1, wide, at_once)
     return np.ascontiguousarray(arranged), (first * read).tolist()
 
 
@@ -59,9 +55,9 @@ class TiledWeights:
         return self.values.shape[2]
 
 
-def tiled_weights(node: Convolution) -> TiledWeights:
+def tiled_weights(node: Convolution, machine: Machine) -> TiledWeights:
     """Return the weights of a convolution on tiles."""
-    blocking = tiled_blocking(node)
+    blocking = tiled_blocking(node, machine)
     weight, at_once = _in_pairs(node.weight) if node.packed else node.weight, blocking.outputs
     spare = -len(weight) % at_once
     taps = np.pad(transformed_taps(weight), ((0, spare), (0, 0), (0, 0), (0, 0)))
@@ -76,41 +72,39 @@ def tiled_weights(node: Convolution) -> TiledWeights:
     return TiledWeights(values, [b // per_group * values.shape[2] for b in range(len(values))])
 
 
-def tiled_blocking(node: Convolution) -> Blocking:
+def tiled_blocking(node: Convolution, machine: Machine) -> Blocking:
     """Return what a convolution on tiles holds: all points where its inputs stay in the cache."""
     outputs, inputs, high, _ = node.weight.shape
     outputs //= node.groups
-    taken = 64 * POINTS * high * inputs // (2 if node.packed else 1)
-    points = POINTS if taken <= NEAR else 1
-    blocks = -(-outputs * points // MOST_SUMS)
+    taken = 4 * machine.lanes * POINTS * high * inputs // (2 if node.packed else 1)
+    # Few outputs at once are many loads for a product, and want many registers.
+    points = POINTS if taken <= _NEAR and machine.sums >= 4 * POINTS else 1
+    blocks = -(-outputs * points // machine.sums)
     # Blocks of several groups are of equal size.
     while node.groups > 1 and outputs % blocks:
         blocks += 1
     return Blocking(-(-outputs // blocks), points)
 
 
-NEAR = 16384
+_NEAR = 16384
 """Bytes of the nearest cache that the inputs of a convolution on tiles may take."""
 
 
-def gains_by_tiles(node: Convolution, *, packed: bool) -> bool:
+def gains_by_tiles(node: Convolution, machine: Machine, *, packed: bool) -> bool:
     """Return whether a convolution is faster on tiles, by a count of instructions.
 
-    They are those for one input row of 4 vectors of pixels: 4 products for a tap, 6 for tiles.
+    They are those for one row of 4 vectors of pixels: 4 products for a tap, or 6 for three.
     """
-    outputs, per_group, high, wide = node.weight.shape
-    if wide != TILE - 1 or (packed and node.groups > 1 and per_group % 2):
+    outputs, inputs, high, wide = node.weight.shape
+    if wide != TILE - 1 or machine.vectors != TILE or (packed and node.groups > 1 and inputs % 2):
         return False
-    summed = -(-per_group // 2) if packed else per_group
-    at_once = tiled_blocking(node).outputs
-    blocks = (
-        -(-outputs // BLOCK)
-        if node.groups == 1
-        else node.groups * -(-(outputs // node.groups) // BLOCK)
-    )
-    direct = blocks * BLOCK * summed * high * wide * TILE
-    products = -(-outputs // at_once) * at_once * summed * high * (TILE + 2)
-    return products + _PER_INPUT * len(node.source) + _PER_OUTPUT * outputs < direct
+    summed = -(-inputs // 2) if packed else inputs
+    per_group = outputs // node.groups
+    direct = -(-per_group // machine.block) * machine.block * wide * TILE
+    tiled = -(-per_group // tiled_blocking(node, machine).outputs)
+    tiled *= tiled_blocking(node, machine).outputs * POINTS
+    saved = (direct - tiled) * node.groups * summed * high
+    return saved > _PER_INPUT * len(node.source) + _PER_OUTPUT * outputs
 
 
 _PER_INPUT, _PER_OUTPUT = 30, 35

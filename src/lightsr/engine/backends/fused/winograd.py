@@ -30,8 +30,6 @@ from lightsr.engine.backends.fused.writer import F32, I32, I64, Kernel, Value, W
 
 POINTS = TILE + 2
 """Where the polynomials are taken."""
-MOST_SUMS = 24
-"""Of products, that a convolution on tiles holds in registers."""
 # A * B = 1 keeps the numbers of both transforms near 1, and with them what rounding costs: half as
 # much as with the usual 1 and 2.
 _A, _B = math.sqrt(0.5), math.sqrt(2.0)

@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from lightsr.engine.backends.fused.graph import TILE
-
 ir: Any = import_module("llvmlite.ir")
 
 Value: TypeAlias = Any
@@ -52,6 +50,13 @@ class Machine:
     """Vectors of a chunk: a block of outputs times as many must fit the registers."""
     bf16: bool
     """Products of bfloat16 pairs, summed in float32."""
+    sums: int = 24
+    """Vectors that a convolution holds in registers: three quarters of all."""
+
+    @property
+    def block(self) -> int:
+        """Output channels that a convolution holds."""
+        return self.sums // self.vectors
 
     @property
     def chunk(self) -> int:
@@ -63,18 +68,13 @@ class Machine:
         """Vectors of the kernels for the end of a row, where they are enough."""
         return self.vectors // 2
 
-    @property
-    def tiles(self) -> bool:
-        """Whether a vector of tiles makes a chunk, and there are registers for many sums."""
-        return self.vectors == TILE
-
     @staticmethod
     def of(features: frozenset[str]) -> Machine | None:
         """Return what suits a processor with these features, by LLVM's names; None: nothing."""
         if "avx512f" in features:
             return Machine(16, 4, "avx512bf16" in features)
         if {"avx2", "fma"} <= features:
-            return Machine(8, 2, bf16=False)
+            return Machine(8, 4, bf16=False, sums=12)
         return Machine(4, 4, bf16=False) if "neon" in features else None
 
 
