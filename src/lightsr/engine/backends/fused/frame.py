@@ -293,7 +293,9 @@ def frame_bytes(program: Program, height: int, width: int, threads: int) -> int:
     tables += len(layout.entries) * 8 * (len(Row) + 1)
     sums = layout.sum_count * 2 * machine.lanes * 8
     band = sum(_band_bytes(layout, machine, width)) + tables + sums
-    return maps + band * _bands(height, threads)
+    largest = max(memory.size for memory in layout.memories)
+    zeros = 4 * layout.longest * _row_pixels(machine, width * largest)
+    return maps + zeros + band * _bands(height, threads)
 
 
 def _band_bytes(layout: Layout, machine: Machine, width: int) -> tuple[int, int, int]:
