@@ -1,8 +1,8 @@
 """The row kernels of the fused backend.
 
 A map is kept row by row, [row][channel][pixel], so that a kernel works on a chunk of one row at a
-time, all of it in vector registers: a convolution holds a block of output channels of a chunk while
-it runs through its inputs. See `writer` for what all kernels have in common.
+time, all of it in vector registers: a convolution holds a block of output channels of a chunk, or
+of a part of it, while it runs through its inputs. See `writer` for what all kernels have in common.
 """
 
 # llvmlite has no types.
@@ -15,7 +15,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightsr.engine.backends.fused.graph import Expression
-from lightsr.engine.backends.fused.writer import F32, F64, I32, I64, Kernel, Value, Writer, ir
+from lightsr.engine.backends.fused.writer import (
+    BLOCK,
+    F32,
+    F64,
+    I32,
+    I64,
+    Kernel,
+    Value,
+    Writer,
+    ir,
+)
 
 
 def write_convolution(
@@ -28,47 +38,53 @@ def write_convolution(
     first input row, masks of x for inputs and outputs, slopes. Weights are [block][input row]
     [tap][output]; under `bf16`, an input row holds pairs of channels, and so do the weights.
     """
-    lanes, outputs = writer.machine.lanes, writer.machine.block
+    lanes = writer.machine.lanes
+    held = min(vectors, writer.machine.held)
     kind, weight_kind = (writer.words, I32) if bf16 else (writer.vector, F32)
     with writer.function(name, vectors) as k:
         b = k.builder
         weights, biases, firsts, slopes = (k.pointer(i) for i in (0, 1, 4, 7))
         blocks, rows = k.argument(2), k.argument(3)
         read, written = k.shift(k.argument(5)), k.shift(k.argument(6))
-        per_row = 4 * width * outputs
+        per_row = 4 * width * BLOCK
         multiply_add = pairs_added(writer, k) if bf16 else k.fma
-        with k.loop(blocks) as block:
+        with k.loop(I64(vectors // held)) as part, k.loop(blocks) as block:
+            across = b.mul(part, I64(4 * lanes * held))
             own = k.at(weights, b.mul(block, b.mul(rows, I64(per_row))))
             first = k.load(I64, firsts, b.mul(block, I64(8)), align=8)
-            bias_at = b.mul(block, I64(4 * outputs))
+            bias_at = b.mul(block, I64(4 * BLOCK))
 
             def number(base: Value, j: int, at: Value = bias_at) -> Value:
                 return k.broadcast(base, b.add(at, I64(4 * j)))
 
             def step(
-                r: Value, held: Sequence[Value], own: Value = own, first: Value = first
+                r: Value,
+                so_far: Sequence[Value],
+                own: Value = own,
+                first: Value = first,
+                across: Value = across,
             ) -> list[Value]:
-                row = k.row(k.inputs, b.add(first, r), read)
+                row = k.at(k.row(k.inputs, b.add(first, r), read), across)
                 taps = k.at(own, b.mul(r, I64(per_row)))
-                sums = list(held)
+                sums = list(so_far)
                 for tap in range(width):
                     at = 4 * (tap - width // 2)
-                    pixels = [k.load(kind, row, I64(at + 4 * lanes * v)) for v in range(vectors)]
-                    for j in range(outputs):
-                        weight = k.broadcast(taps, I64(4 * (tap * outputs + j)), weight_kind)
-                        for v in range(vectors):
-                            i = j * vectors + v
+                    pixels = [k.load(kind, row, I64(at + 4 * lanes * v)) for v in range(held)]
+                    for j in range(BLOCK):
+                        weight = k.broadcast(taps, I64(4 * (tap * BLOCK + j)), weight_kind)
+                        for v in range(held):
+                            i = j * held + v
                             sums[i] = multiply_add(weight, pixels[v], sums[i])
                 return sums
 
-            start = [number(biases, j) for j in range(outputs) for _ in range(vectors)]
+            start = [number(biases, j) for j in range(BLOCK) for _ in range(held)]
             sums = k.accumulate(rows, start, step)
-            for j in range(outputs):
-                channel = b.add(b.mul(block, I64(outputs)), I64(j))
-                target = k.row(k.outputs, channel, written)
+            for j in range(BLOCK):
+                channel = b.add(b.mul(block, I64(BLOCK)), I64(j))
+                target = k.row(k.outputs, channel, b.add(written, across))
                 slope = number(slopes, j) if activation == "slope" else None
-                for v in range(vectors):
-                    y = activated(k, activation, sums[j * vectors + v], slope)
+                for v in range(held):
+                    y = activated(k, activation, sums[j * held + v], slope)
                     k.store(y, target, 4 * lanes * v)
 
 

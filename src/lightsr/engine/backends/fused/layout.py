@@ -30,7 +30,7 @@ from lightsr.engine.backends.fused.graph import (
 )
 from lightsr.engine.backends.fused.plan import Level, Plan, Work
 from lightsr.engine.backends.fused.weights import blocked_numbers, blocked_weights, tiled_weights
-from lightsr.engine.backends.fused.writer import Machine
+from lightsr.engine.backends.fused.writer import BLOCK, Machine
 
 Table = NDArray[np.int64]
 
@@ -238,10 +238,9 @@ class _Building:
         return rows, self._own(level, node)
 
     def _convolution(self, level: Level, node: Convolution) -> tuple[Table, Table]:
-        machine = self.layout.machine
-        weights, firsts = blocked_weights(node, machine)
+        weights, firsts = blocked_weights(node)
         blocks = len(weights)
-        outputs = blocks * machine.block
+        outputs = blocks * BLOCK
         high = 2 * node.rows + 1
         # For each channel the rows above to below.
         rows = np.repeat(self._of(level, node.source), high, axis=0)

@@ -10,33 +10,32 @@ from numpy.typing import NDArray
 
 from lightsr.engine.backends.fused.graph import TILE, Convolution, Floats
 from lightsr.engine.backends.fused.winograd import POINTS, Blocking, transformed_taps
-from lightsr.engine.backends.fused.writer import Machine
+from lightsr.engine.backends.fused.writer import BLOCK, Machine
 
 
-def blocked_weights(node: Convolution, machine: Machine) -> tuple[NDArray[Any], list[int]]:
+def blocked_weights(node: Convolution) -> tuple[NDArray[Any], list[int]]:
     """Return weights as [block][input row][tap][output], and each block's first input row.
 
     A block runs through the inputs of the groups that its outputs are of, and of as many further
     groups as the block that needs most; what is of another group is multiplied by zero.
     """
     weight, groups = _in_pairs(node.weight) if node.packed else node.weight, node.groups
-    at_once = machine.block
     outputs, inputs, high, wide = weight.shape
     numbers = cast("Any", np.arange(outputs))
     group = numbers // (outputs // groups)
-    starts = cast("Any", np.arange(0, outputs, at_once))
-    ends = np.minimum(starts + at_once, outputs) - 1
+    starts = cast("Any", np.arange(0, outputs, BLOCK))
+    ends = np.minimum(starts + BLOCK, outputs) - 1
     span = int((group[ends] - group[starts]).max()) + 1
     first = np.minimum(group[starts], groups - span)
-    block, place = numbers // at_once, numbers % at_once
+    block, place = numbers // BLOCK, numbers % BLOCK
     offset = (group - first[block]) * inputs
-    full = np.zeros((len(starts), at_once, span * inputs, high, wide), np.float32)
+    full = np.zeros((len(starts), BLOCK, span * inputs, high, wide), np.float32)
     full[block[:, None], place[:, None], offset[:, None] + np.arange(inputs)] = weight
     if node.packed:
         bits = _to_bfloat(full)
         full = (bits[:, :, 0::2] | (bits[:, :, 1::2] << np.uint32(16))).view(np.float32)
     read = full.shape[2] // span * high
-    arranged = full.transpose(0, 2, 3, 4, 1).reshape(len(starts), -1, wide, at_once)
+    arranged = full.transpose(0, 2, 3, 4, 1).reshape(len(starts), -1, wide, BLOCK)
     return np.ascontiguousarray(arranged), (first * read).tolist()
 
 
@@ -100,7 +99,7 @@ def gains_by_tiles(node: Convolution, machine: Machine, *, packed: bool) -> bool
         return False
     summed = -(-inputs // 2) if packed else inputs
     per_group = outputs // node.groups
-    direct = -(-per_group // machine.block) * machine.block * wide * TILE
+    direct = -(-per_group // BLOCK) * BLOCK * wide * TILE
     tiled = -(-per_group // tiled_blocking(node, machine).outputs)
     tiled *= tiled_blocking(node, machine).outputs * POINTS
     saved = (direct - tiled) * node.groups * summed * high
