@@ -2,6 +2,7 @@
 
     python benchmarks/inference.py [--network fdiwn] [--scale 4] [--size 1280x720] [--rounds 5]
                                    [--weights FILE] [--threads N] [--json FILE]
+                                   [--variant "fused bf16"] [--no-memory]
 
 For every network and scale, the network as it is trained and its deploy form in eager torch, the
 deploy form on ONNX Runtime, and the fused backend in float32 and, where the processor has it,
@@ -11,8 +12,9 @@ as it is trained on the pictures in `samples/`, the peak memory of a fresh proce
 picture, and how much of the machine is used: true multiply-adds against those of a large matrix
 product in the same precision, and for the fused backend bytes of whole maps against a large copy.
 
-Processor time is the measure on a machine that does other things as well, with `--threads 1`.
-Needs torch; sizes are those of the enlarged picture. Linux only for `--threads` and memory.
+With `--variant`, only those and the network as it is trained are measured. Processor time is the
+measure on a machine that does other things as well, with `--threads 1`. Needs torch; sizes are
+those of the enlarged picture. Linux only for `--threads` and memory.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -72,8 +74,8 @@ class Row:
     to_eager: float
     """Times as fast as the network as it is trained in eager torch, by processor time."""
     to_eager_wall: float
-    to_onnxruntime: float
-    to_onnxruntime_wall: float
+    to_onnxruntime: float | None
+    to_onnxruntime_wall: float | None
     psnr: float | None
     peak_memory: int | None
     gemm_share: float
@@ -89,6 +91,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--weights", type=Path, help="file of weights; else those shipped")
     parser.add_argument("--threads", type=int, help="cores to use; all if left out")
+    parser.add_argument("--variant", action="append", choices=VARIANTS[1:], help="all if left out")
+    parser.add_argument("--no-memory", action="store_true", help="measure no peak of memory")
     parser.add_argument("--json", type=Path, help="write the rows and the machine to this file")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -107,7 +111,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 lr = (max(1, height // scale), max(1, width // scale))
                 case = prepare(network, scale, lr, options.weights, Path(folder))
-                found = measure(case, options.rounds, ceilings)
+                variants = (TRAINED, *(options.variant or VARIANTS[1:]))
+                found = measure(
+                    case, variants, options.rounds, ceilings, memory=not options.no_memory
+                )
             rows += found
             _print(found)
     if options.json:
@@ -131,13 +138,20 @@ def prepare(
     return case
 
 
-def measure(case: Case, rounds: int, ceilings: dict[str, float]) -> list[Row]:
-    """Return a row for each variant that this machine can run."""
+def measure(
+    case: Case,
+    variants: Sequence[str],
+    rounds: int,
+    ceilings: dict[str, float],
+    *,
+    memory: bool,
+) -> list[Row]:
+    """Return a row for each of the variants, the trained one among them, that can be run here."""
     from lightsr.engine.backends.fused.graph import UnsupportedError
     from lightsr.evaluation.complexity import complexity
 
     runs: dict[str, Run] = {}
-    for name in VARIANTS:
+    for name in variants:
         try:
             runs[name] = load(case, name)
         except UnsupportedError as error:
@@ -156,6 +170,7 @@ def measure(case: Case, rounds: int, ceilings: dict[str, float]) -> list[Row]:
     seconds = {name: statistics.median(values) for name, values in wall.items()}
     cpu_seconds = {name: statistics.median(values) for name, values in used.items()}
     hr = (case.width * case.scale, case.height * case.scale)
+    onnx = cpu_seconds.get(ONNX), seconds.get(ONNX)
     work = 2 * complexity(case.network, case.scale, hr).multi_adds
     rows: list[Row] = []
     for name in runs:
@@ -171,10 +186,10 @@ def measure(case: Case, rounds: int, ceilings: dict[str, float]) -> list[Row]:
                 cpu_seconds[name],
                 cpu_seconds[TRAINED] / cpu_seconds[name],
                 seconds[TRAINED] / seconds[name],
-                cpu_seconds[ONNX] / cpu_seconds[name],
-                seconds[ONNX] / seconds[name],
+                onnx[0] and onnx[0] / cpu_seconds[name],
+                onnx[1] and onnx[1] / seconds[name],
                 psnr.get(name),
-                _peak_memory(case, name),
+                _peak_memory(case, name) if memory else None,
                 work / cpu_seconds[name] / ceilings[f"gemm {precision} FLOP/s"],
                 traffic and traffic / cpu_seconds[name] / ceilings["copy B/s"],
             )
@@ -329,15 +344,19 @@ def _print(rows: list[Row]) -> None:
             f"{row.seconds:.3f}",
             f"{row.cpu_seconds:.3f}",
             f"{row.to_eager:.2f}",
-            f"{row.to_onnxruntime:.2f}",
+            _of(row.to_onnxruntime),
             f"{row.to_eager_wall:.2f}",
-            f"{row.to_onnxruntime_wall:.2f}",
+            _of(row.to_onnxruntime_wall),
             "" if row.psnr is None else f"{row.psnr:.1f}",
             "" if row.peak_memory is None else f"{row.peak_memory / 2**20:.0f}",
             f"{row.gemm_share:.0%}",
             "" if row.copy_share is None else f"{row.copy_share:.0%}",
         ]
         print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def _of(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
 
 
 if __name__ == "__main__":

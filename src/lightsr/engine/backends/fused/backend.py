@@ -22,10 +22,12 @@ from lightsr.engine.backends.fused.graph import (
     UnsupportedError,
     last_convolutions,
     pack_convolutions,
+    tile_convolutions,
 )
 from lightsr.engine.backends.fused.plan import Plan, make_plan
 from lightsr.engine.backends.fused.program import Program, host_machine
 from lightsr.engine.backends.fused.reading import read_graph
+from lightsr.engine.backends.fused.weights import gains_by_tiles
 from lightsr.engine.backends.fused.writer import Machine
 from lightsr.engine.machine import available_cores
 from lightsr.networks.registry import network_spec
@@ -132,14 +134,17 @@ def planned(path: Path, precision: str) -> tuple[Machine, Plan]:
     """
     machine = host_machine()
     graph = read_graph(path)
-    if precision == "bf16":
-        if not machine.bf16:
-            raise UnsupportedError("this processor does not multiply bfloat16")
-        exact = last_convolutions(graph)
-        # The picture itself and the last sums stay exact: all else only adds to them.
-        pack_convolutions(graph, lambda node: _is_worth_packing(node) and node not in exact)
+    if precision == "bf16" and not machine.bf16:
+        raise UnsupportedError("this processor does not multiply bfloat16")
+    # The picture itself and the last sums stay exact: all else only adds to them.
+    exact = last_convolutions(graph)
+
+    def packed(node: Convolution) -> bool:
+        return precision == "bf16" and len(node.source) > _FEW and node not in exact
+
+    def tiled(node: Convolution) -> bool:
+        return gains_by_tiles(node, machine, packed=packed(node))
+
+    tile_convolutions(graph, tiled, packed)
+    pack_convolutions(graph, packed)
     return machine, make_plan(graph)
-
-
-def _is_worth_packing(node: Convolution) -> bool:
-    return len(node.source) > _FEW

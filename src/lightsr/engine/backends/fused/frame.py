@@ -38,7 +38,7 @@ class Frame:
         self._margin = machine.lanes
         largest = max(memory.size for memory in layout.memories)
         self._pixels = [_row_pixels(machine, width * size) for size in range(largest + 1)]
-        self._zeros = _floats(self._pixels[-1])
+        self._zeros = _floats(layout.longest * self._pixels[-1])
         self._zeros.fill(0)
         self._maps = [
             _floats(height * slot.size, slot.channels, self._pixels[slot.size])
@@ -293,7 +293,9 @@ def frame_bytes(program: Program, height: int, width: int, threads: int) -> int:
     tables += len(layout.entries) * 8 * (len(Row) + 1)
     sums = layout.sum_count * 2 * machine.lanes * 8
     band = sum(_band_bytes(layout, machine, width)) + tables + sums
-    return maps + band * _bands(height, threads)
+    largest = max(memory.size for memory in layout.memories)
+    zeros = 4 * layout.longest * _row_pixels(machine, width * largest)
+    return maps + zeros + band * _bands(height, threads)
 
 
 def _band_bytes(layout: Layout, machine: Machine, width: int) -> tuple[int, int, int]:

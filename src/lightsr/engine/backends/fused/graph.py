@@ -40,6 +40,16 @@ class Node:
         return self.size
 
     @property
+    def rows(self) -> int:
+        """Rows that it looks up and down."""
+        return 0
+
+    @property
+    def columns(self) -> int:
+        """Columns that it looks left and right."""
+        return 0
+
+    @property
     def ready(self) -> int:
         """The level from which others can read it."""
         return self.level
@@ -69,16 +79,18 @@ class Convolution(Node):
     slopes: Floats | None = None
     packed: bool = False
     """Its source is in pairs of channels, as bfloat16."""
+    tiled: bool = False
+    """Its source is `Tiles`."""
 
     @property
     def rows(self) -> int:
-        """Rows that it looks up and down."""
+        """See `Node`."""
         return self.weight.shape[2] // 2
 
     @property
     def columns(self) -> int:
-        """Columns that it looks left and right."""
-        return self.weight.shape[3] // 2
+        """See `Node`; whoever makes tiles has looked already."""
+        return 0 if self.tiled else self.weight.shape[3] // 2
 
 
 @dataclass(eq=False, slots=True)
@@ -95,6 +107,34 @@ class Pack(Node):
     """A map in pairs of channels, as bfloat16."""
 
     source: View
+
+
+TILE = 4
+"""Neighbouring pixels that a convolution on tiles makes at once."""
+
+
+@dataclass(eq=False, slots=True)
+class Tiles(Node):
+    """A map as `winograd` multiplies it: 6 numbers for each 4 pixels of a row.
+
+    Its channels are only as many as its numbers take; how they lie, its kernels know.
+    """
+
+    source: View
+    repeat: bool
+    """As that of the convolution."""
+    packed: bool
+    """In pairs of channels, as bfloat16."""
+
+    @property
+    def columns(self) -> int:
+        """See `Node`."""
+        return 1
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the source, or pairs of them."""
+        return len(self.source) // (2 if self.packed else 1)
 
 
 @dataclass(eq=False, slots=True)
@@ -174,7 +214,7 @@ def sources(node: Node) -> list[View]:
     """Return the views that a node reads."""
     if isinstance(node, Arithmetic):
         return node.maps
-    if isinstance(node, (Convolution, Pack, Shuffle)):
+    if isinstance(node, (Convolution, Pack, Tiles, Shuffle)):
         return [node.source]
     return []
 
@@ -184,7 +224,7 @@ def pack_convolutions(graph: Graph, chosen: Callable[[Convolution], bool]) -> No
     packs: dict[tuple[int, View], Pack] = {}
     nodes: list[Node] = []
     for node in graph.nodes:
-        if isinstance(node, Convolution) and chosen(node):
+        if isinstance(node, Convolution) and not node.tiled and chosen(node):
             per_group = len(node.source) // node.groups
             if per_group % 2 and node.groups > 1:
                 nodes.append(node)
@@ -196,6 +236,34 @@ def pack_convolutions(graph: Graph, chosen: Callable[[Convolution], bool]) -> No
                 pack = packs[node.level, view] = Pack(node.level, node.size, len(view) // 2, view)
                 nodes.append(pack)
             node.source, node.packed = whole(pack), True
+        nodes.append(node)
+    graph.nodes = nodes
+
+
+def tile_convolutions(
+    graph: Graph, chosen: Callable[[Convolution], bool], packed: Callable[[Convolution], bool]
+) -> None:
+    """Let the chosen convolutions read tiles, in bfloat16 those that are to be packed.
+
+    They must have three columns and, if packed, an even number of inputs or a single group. Each
+    map's tiles are made once for a level.
+    """
+    made: dict[tuple[int, View, bool, bool], Tiles] = {}
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if isinstance(node, Convolution) and chosen(node):
+            node.tiled, node.packed = True, packed(node)
+            odd = node.packed and len(node.source) % 2
+            # What makes an odd count even is multiplied by zero.
+            view = node.source + node.source[:1] * odd
+            key = (node.level, view, node.repeat, node.packed)
+            tiles = made.get(key)
+            if tiles is None:
+                tiles = Tiles(node.level, node.size, 0, view, node.repeat, node.packed)
+                tiles.channels = -(-tiles.inputs * (TILE + 2) // TILE)
+                made[key] = tiles
+                nodes.append(tiles)
+            node.source = whole(tiles)
         nodes.append(node)
     graph.nodes = nodes
 

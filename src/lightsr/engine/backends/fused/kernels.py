@@ -1,8 +1,8 @@
 """The row kernels of the fused backend.
 
 A map is kept row by row, [row][channel][pixel], so that a kernel works on a chunk of one row at a
-time, all of it in vector registers: a convolution holds `BLOCK` output channels of a chunk while it
-runs through its inputs. See `writer` for what all kernels have in common.
+time, all of it in vector registers: a convolution holds a block of output channels of a chunk, or
+of a part of it, while it runs through its inputs. See `writer` for what all kernels have in common.
 """
 
 # llvmlite has no types.
@@ -16,10 +16,17 @@ from typing import Any
 
 from lightsr.engine.backends.fused.arithmetic import OPERATORS, sloped
 from lightsr.engine.backends.fused.graph import Expression
-from lightsr.engine.backends.fused.writer import F32, F64, I32, I64, Kernel, Value, Writer, ir
-
-BLOCK = 6
-"""Output channels that a convolution holds in registers."""
+from lightsr.engine.backends.fused.writer import (
+    BLOCK,
+    F32,
+    F64,
+    I32,
+    I64,
+    Kernel,
+    Value,
+    Writer,
+    ir,
+)
 
 
 def write_convolution(
@@ -30,9 +37,10 @@ def write_convolution(
     The activation is "none", "relu", or "slope": y where positive and y * slope elsewhere.
     Arguments: weights, biases, blocks of outputs, input rows per block, table of each block's
     first input row, masks of x for inputs and outputs, slopes. Weights are [block][input row]
-    [tap][BLOCK]; under `bf16`, an input row holds pairs of channels, and so do the weights.
+    [tap][output]; under `bf16`, an input row holds pairs of channels, and so do the weights.
     """
     lanes = writer.machine.lanes
+    held = min(vectors, writer.machine.held)
     kind, weight_kind = (writer.words, I32) if bf16 else (writer.vector, F32)
     with writer.function(name, vectors) as k:
         b = k.builder
@@ -40,8 +48,9 @@ def write_convolution(
         blocks, rows = k.argument(2), k.argument(3)
         read, written = k.shift(k.argument(5)), k.shift(k.argument(6))
         per_row = 4 * width * BLOCK
-        multiply_add = _pairs_added(writer, k) if bf16 else k.fma
-        with k.loop(blocks) as block:
+        multiply_add = pairs_added(writer, k) if bf16 else k.fma
+        with k.loop(I64(vectors // held)) as part, k.loop(blocks) as block:
+            across = b.mul(part, I64(4 * lanes * held))
             own = k.at(weights, b.mul(block, b.mul(rows, I64(per_row))))
             first = k.load(I64, firsts, b.mul(block, I64(8)), align=8)
             bias_at = b.mul(block, I64(4 * BLOCK))
@@ -50,33 +59,38 @@ def write_convolution(
                 return k.broadcast(base, b.add(at, I64(4 * j)))
 
             def step(
-                r: Value, held: Sequence[Value], own: Value = own, first: Value = first
+                r: Value,
+                so_far: Sequence[Value],
+                own: Value = own,
+                first: Value = first,
+                across: Value = across,
             ) -> list[Value]:
-                row = k.row(k.inputs, b.add(first, r), read)
+                row = k.at(k.row(k.inputs, b.add(first, r), read), across)
                 taps = k.at(own, b.mul(r, I64(per_row)))
-                sums = list(held)
+                sums = list(so_far)
                 for tap in range(width):
                     at = 4 * (tap - width // 2)
-                    pixels = [k.load(kind, row, I64(at + 4 * lanes * v)) for v in range(vectors)]
+                    pixels = [k.load(kind, row, I64(at + 4 * lanes * v)) for v in range(held)]
                     for j in range(BLOCK):
                         weight = k.broadcast(taps, I64(4 * (tap * BLOCK + j)), weight_kind)
-                        for v in range(vectors):
-                            i = j * vectors + v
+                        for v in range(held):
+                            i = j * held + v
                             sums[i] = multiply_add(weight, pixels[v], sums[i])
                 return sums
 
-            start = [number(biases, j) for j in range(BLOCK) for _ in range(vectors)]
+            start = [number(biases, j) for j in range(BLOCK) for _ in range(held)]
             sums = k.accumulate(rows, start, step)
             for j in range(BLOCK):
                 channel = b.add(b.mul(block, I64(BLOCK)), I64(j))
-                target = k.row(k.outputs, channel, written)
+                target = k.row(k.outputs, channel, b.add(written, across))
                 slope = number(slopes, j) if activation == "slope" else None
-                for v in range(vectors):
-                    y = _activated(k, activation, sums[j * vectors + v], slope)
+                for v in range(held):
+                    y = activated(k, activation, sums[j * held + v], slope)
                     k.store(y, target, 4 * lanes * v)
 
 
-def _activated(k: Kernel, activation: str, y: Value, slope: Value) -> Value:
+def activated(k: Kernel, activation: str, y: Value, slope: Value) -> Value:
+    """Return "none", "relu", or "slope" of y: see `write_convolution`."""
     if activation == "none":
         return y
     if activation == "relu":
@@ -84,7 +98,7 @@ def _activated(k: Kernel, activation: str, y: Value, slope: Value) -> Value:
     return sloped(k, y, slope)
 
 
-def _pairs_added(writer: Writer, k: Kernel) -> Any:
+def pairs_added(writer: Writer, k: Kernel) -> Any:
     """Return what adds the two products of bfloat16 pairs to a float32 sum."""
     vector = writer.vector
     brains = ir.VectorType(_BFloat(), 2 * writer.machine.lanes)
@@ -104,11 +118,6 @@ def write_pack(writer: Writer, name: str, vectors: int) -> None:
     Arguments: pairs, masks of x for inputs and outputs.
     """
     lanes = writer.machine.lanes
-    brains = ir.VectorType(_BFloat(), 2 * lanes)
-    shorts = ir.VectorType(ir.IntType(16), 2 * lanes)
-    name_of_conversion = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
-    convert = writer.intrinsic(name_of_conversion, brains, writer.vector, writer.vector)
-    in_turn = [lane // 2 + lane % 2 * lanes for lane in range(2 * lanes)]
     with writer.function(name, vectors) as k:
         b = k.builder
         pairs, read, written = k.argument(0), k.shift(k.argument(1)), k.shift(k.argument(2))
@@ -117,10 +126,20 @@ def write_pack(writer: Writer, name: str, vectors: int) -> None:
             odd = k.row(k.inputs, b.add(b.mul(i, I64(2)), I64(1)), read)
             target = k.row(k.outputs, i, written)
             for v in range(vectors):
-                at = I64(4 * lanes * v)
-                halves = [k.load(writer.vector, odd, at), k.load(writer.vector, even, at)]
-                words = b.bitcast(b.call(convert, halves), shorts)
-                k.store(_shuffled(k, words, words, in_turn), target, 4 * lanes * v)
+                both = [k.load(writer.vector, row, I64(4 * lanes * v)) for row in (even, odd)]
+                k.store(brain_pairs(k, *both), target, 4 * lanes * v)
+
+
+def brain_pairs(k: Kernel, even: Value, odd: Value) -> Value:
+    """Return pairs of bfloat16, rounded to even, from two float32 vectors."""
+    lanes, vector = k.machine.lanes, k.writer.vector
+    brains = ir.VectorType(_BFloat(), 2 * lanes)
+    shorts = ir.VectorType(ir.IntType(16), 2 * lanes)
+    name = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+    convert = k.writer.intrinsic(name, brains, vector, vector)
+    words = k.builder.bitcast(k.builder.call(convert, [odd, even]), shorts)
+    in_turn = [lane // 2 + lane % 2 * lanes for lane in range(2 * lanes)]
+    return shuffled(k, words, words, in_turn)
 
 
 def write_statistics(writer: Writer, name: str, vectors: int) -> None:
@@ -205,16 +224,17 @@ def _interleaved(k: Kernel, parts: list[Value]) -> list[Value]:
     while len(joined) > 1:
         joined += joined[-1:] * (len(joined) % 2)
         order = list(range(2 * length))
-        joined = [_shuffled(k, joined[i], joined[i + 1], order) for i in range(0, len(joined), 2)]
+        joined = [shuffled(k, joined[i], joined[i + 1], order) for i in range(0, len(joined), 2)]
         length *= 2
     turns = [i % count * lanes + i // count for i in range(count * lanes)]
     return [
-        _shuffled(k, joined[0], joined[0], turns[i * lanes : (i + 1) * lanes]) for i in range(count)
+        shuffled(k, joined[0], joined[0], turns[i * lanes : (i + 1) * lanes]) for i in range(count)
     ]
 
 
-def _shuffled(k: Kernel, one: Value, other: Value, order: list[int]) -> Value:
-    mask = ir.Constant(ir.VectorType(I32, len(order)), order)
+def shuffled(k: Kernel, one: Value, other: Value, order: Sequence[int]) -> Value:
+    """Return the lanes of two vectors, one behind the other, in some order."""
+    mask = ir.Constant(ir.VectorType(I32, len(order)), list(order))
     return k.builder.shuffle_vector(one, other, mask)
 
 

@@ -17,18 +17,20 @@ from numpy.typing import NDArray
 
 from lightsr.engine.backends.fused.driver import TOGETHER, Group, Phase, Step
 from lightsr.engine.backends.fused.graph import (
+    TILE,
     Arithmetic,
     Convolution,
     Node,
     Pack,
     Shuffle,
+    Tiles,
     View,
     sources,
+    whole,
 )
-from lightsr.engine.backends.fused.kernels import BLOCK
 from lightsr.engine.backends.fused.plan import Level, Plan, Work
-from lightsr.engine.backends.fused.weights import blocked_numbers, blocked_weights
-from lightsr.engine.backends.fused.writer import Machine
+from lightsr.engine.backends.fused.weights import blocked_numbers, blocked_weights, tiled_weights
+from lightsr.engine.backends.fused.writer import BLOCK, Machine
 
 Table = NDArray[np.int64]
 
@@ -93,6 +95,8 @@ class Layout:
     """Most rows that the rings of a level of each size take."""
     scratch: int = 1
     """Most channels of chunks that a level has."""
+    longest: int = 1
+    """Most channels of a row that is read as one."""
     vectors: dict[str, slice] = field(default_factory=dict[str, slice])
     """Where the numbers of a vector lie among those of all."""
     vector_count: int = 0
@@ -214,7 +218,11 @@ class _Building:
             return self._own(level, work.copy_of), self._own(level, work.copy_of, in_map=True)
         assert node is not None
         if isinstance(node, Convolution):
-            return self._convolution(level, node)
+            return (self._tiled if node.tiled else self._convolution)(level, node)
+        if isinstance(node, Tiles):
+            self.layout.longest = max(self.layout.longest, node.channels)
+            self._argue(node.inputs, _mask(level, node.source), self._tile_bytes(level, node))
+            return self._of(level, node.source), self._own(level, node)[:1]
         rows = np.concatenate([self._of(level, view) for view in sources(node)])
         if isinstance(node, Shuffle):
             made = self._made(level, node)
@@ -232,26 +240,66 @@ class _Building:
     def _convolution(self, level: Level, node: Convolution) -> tuple[Table, Table]:
         weights, firsts = blocked_weights(node)
         blocks = len(weights)
+        outputs = blocks * BLOCK
         high = 2 * node.rows + 1
         # For each channel the rows above to below.
         rows = np.repeat(self._of(level, node.source), high, axis=0)
         rows[:, Entry.SHIFT] = np.tile(np.arange(-node.rows, node.rows + 1), len(node.source))
         if high > 1:
             rows[:, Entry.REPEAT] = int(node.repeat)
-        spare = np.zeros((blocks * BLOCK - node.channels, len(Entry)), np.int64)
-        spare[:, Entry.MEMORY] = self._memory(Memory("waste", level.size, 1))
-        outputs = np.concatenate((self._own(level, node), spare))
         self._argue(
             self._address(weights),
-            self._address(blocked_numbers(node.bias, blocks)),
+            self._address(blocked_numbers(node.bias, outputs)),
             blocks,
             weights.shape[1],
             self._address(np.array(firsts, np.int64)),
             _mask(level, node.source),
             _mask(level, ((node, 0),)),
-            0 if node.slopes is None else self._address(blocked_numbers(node.slopes, blocks)),
+            self._slopes(node, outputs),
         )
-        return rows, outputs
+        return rows, self._outputs(level, node, outputs)
+
+    def _tiled(self, level: Level, node: Convolution) -> tuple[Table, Table]:
+        weights, tiles = tiled_weights(node, self.layout.machine), node.source[0][0]
+        assert isinstance(tiles, Tiles)
+        blocks, parts, _, high, points, at_once = weights.values.shape
+        rows = np.repeat(self._own(level, tiles)[:1], high, axis=0)
+        rows[:, Entry.SHIFT] = np.arange(-node.rows, node.rows + 1)
+        if high > 1:
+            rows[:, Entry.REPEAT] = int(node.repeat)
+        # The products take the place of chunks.
+        room = np.zeros((1, len(Entry)), np.int64)
+        room[:, Entry.REPEAT] = 1
+        room[:, Entry.MEMORY] = self._memory(Memory("chunk", level.size, 1, level.scratch))
+        taken = level.scratch + -(-parts * points * at_once // self.layout.machine.vectors)
+        self.layout.scratch = max(self.layout.scratch, taken)
+        self._argue(
+            self._address(weights.values),
+            self._address(blocked_numbers(node.bias, blocks * at_once)),
+            blocks,
+            tiles.inputs,
+            weights.inputs,
+            self._address(np.array(weights.firsts, np.int64)),
+            self._tile_bytes(level, tiles),
+            _mask(level, ((node, 0),)),
+            self._slopes(node, blocks * at_once),
+        )
+        return rows, np.concatenate((self._outputs(level, node, blocks * at_once), room))
+
+    def _slopes(self, node: Convolution, count: int) -> int:
+        return 0 if node.slopes is None else self._address(blocked_numbers(node.slopes, count))
+
+    def _outputs(self, level: Level, node: Convolution, count: int) -> Table:
+        """Return the rows that blocks of outputs are written to, `count` in all."""
+        spare = np.zeros((count - node.channels, len(Entry)), np.int64)
+        spare[:, Entry.MEMORY] = self._memory(Memory("waste", level.size, 1))
+        return np.concatenate((self._own(level, node), spare))
+
+    def _tile_bytes(self, level: Level, node: Tiles) -> int:
+        """Return the bytes of a row of tiles for a pixel; 0 where they are in chunks."""
+        if level.in_chunks(whole(node)):
+            return 0
+        return 4 * node.inputs * (TILE + 2) // TILE
 
     def _address(self, values: NDArray[Any]) -> int:
         self.layout.held.append(values)

@@ -19,6 +19,7 @@ from lightsr.engine.backends.fused.graph import (
     Mean,
     Node,
     Shuffle,
+    Tiles,
     UnsupportedError,
     VectorStep,
     View,
@@ -155,7 +156,7 @@ class _Planning:
             self.delay[node] = max((self.delay[part] + wait for part in made_here), default=0)
         for node in reversed(self.nodes):
             near = [reader for reader in self.readers[node] if reader in here]
-            self.halo[node] = max((self.halo[r] + _rows(r) for r in near), default=0)
+            self.halo[node] = max((self.halo[r] + r.rows for r in near), default=0)
         mean_delay = [
             max((self.delay[part] for part, _ in mean.source if part in here), default=0)
             for mean in self.level.means
@@ -219,22 +220,18 @@ class _Planning:
                         place.keeping = "ring"
 
 
-def _rows(node: Node) -> int:
-    return node.rows if isinstance(node, Convolution) else 0
-
-
 def _wait(node: Node) -> int:
     """Return by how many rows a node runs behind what it reads.
 
     Looking at columns alone needs whole rows as well.
     """
-    return max(node.rows, min(node.columns, 1)) if isinstance(node, Convolution) else 0
+    return max(node.rows, min(node.columns, 1))
 
 
 def _repeats(graph: Graph) -> dict[Node, bool]:
     repeats: dict[Node, bool] = {}
     for node in graph.nodes:
-        if isinstance(node, Convolution) and node.columns:
+        if isinstance(node, (Convolution, Tiles)) and node.columns:
             for part, _ in node.source:
                 if repeats.setdefault(part, node.repeat) != node.repeat:
                     raise UnsupportedError("a map that is continued in two ways")

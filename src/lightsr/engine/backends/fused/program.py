@@ -12,6 +12,7 @@ from lightsr.engine.backends.fused.graph import (
     Convolution,
     Pack,
     Shuffle,
+    Tiles,
     UnsupportedError,
 )
 from lightsr.engine.backends.fused.kernels import (
@@ -24,8 +25,12 @@ from lightsr.engine.backends.fused.kernels import (
 )
 from lightsr.engine.backends.fused.layout import Layout
 from lightsr.engine.backends.fused.plan import Level, Plan, Work
+from lightsr.engine.backends.fused.weights import tiled_blocking
+from lightsr.engine.backends.fused.winograd import write_tiled_convolution, write_tiles
 from lightsr.engine.backends.fused.writer import Machine, Writer
 
+_ONE_WIDTH = ("tiles", "tiled")
+"""Kernels that work on full chunks only, the last of a row too."""
 _COPY = ("map", 0)
 """The expression that is a map itself."""
 
@@ -59,7 +64,7 @@ class Program:
         self._addresses = {
             key: (
                 self._engine.get_function_address(name),
-                self._engine.get_function_address(_narrow(name)),
+                self._engine.get_function_address(name if key[0] in _ONE_WIDTH else _narrow(name)),
             )
             for key, name in self._names.items()
         }
@@ -79,9 +84,14 @@ class Program:
             return ("arithmetic", _COPY, (level.in_chunks(((work.copy_of, 0),)),), False)
         assert node is not None
         if isinstance(node, Convolution):
+            if node.tiled:
+                blocking = tiled_blocking(node, self.machine)
+                return ("tiled", node.weight.shape[2], blocking, node.activation, node.packed)
             return ("convolution", node.weight.shape[3], node.activation, node.packed)
         if isinstance(node, Pack):
             return ("pack",)
+        if isinstance(node, Tiles):
+            return ("tiles", node.packed)
         if isinstance(node, Shuffle):
             return ("shuffle", node.block)
         assert isinstance(node, Arithmetic)
@@ -92,7 +102,8 @@ class Program:
         writer = Writer(self.machine, "lightsr")
         for key, name in self._names.items():
             _write(writer, name, self.machine.vectors, key)
-            _write(writer, _narrow(name), self.machine.narrow, key)
+            if key[0] not in _ONE_WIDTH:
+                _write(writer, _narrow(name), self.machine.narrow, key)
         write_driver(writer)
         return str(writer.module)
 
@@ -106,6 +117,11 @@ def _write(writer: Writer, name: str, vectors: int, key: Any) -> None:
     if kind == "convolution":
         width, activation, packed = about
         write_convolution(writer, name, vectors, width, activation, bf16=packed)
+    elif kind == "tiles":
+        write_tiles(writer, name, bf16=about[0])
+    elif kind == "tiled":
+        rows, blocking, activation, packed = about
+        write_tiled_convolution(writer, name, rows, blocking, activation, bf16=packed)
     elif kind == "pack":
         write_pack(writer, name, vectors)
     elif kind == "statistics":

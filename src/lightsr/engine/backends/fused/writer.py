@@ -35,6 +35,8 @@ I32 = ir.IntType(32)
 F32 = ir.FloatType()
 F64 = ir.DoubleType()
 PTR = ir.PointerType()
+BLOCK = 6
+"""Output channels that a convolution holds in registers."""
 _AVX512 = 16
 """float32 values in its registers."""
 KERNEL = ir.FunctionType(ir.VoidType(), [PTR, PTR, I64, PTR])
@@ -47,9 +49,16 @@ class Machine:
     lanes: int
     """float32 values in a vector register."""
     vectors: int
-    """Vectors of a chunk: a block of outputs times as many must fit the registers."""
+    """Vectors of a chunk."""
     bf16: bool
     """Products of bfloat16 pairs, summed in float32."""
+    sums: int = 24
+    """Vectors that a convolution holds in registers: three quarters of all."""
+
+    @property
+    def held(self) -> int:
+        """Vectors of a chunk that a convolution works on at a time."""
+        return self.sums // BLOCK
 
     @property
     def chunk(self) -> int:
@@ -67,7 +76,7 @@ class Machine:
         if "avx512f" in features:
             return Machine(16, 4, "avx512bf16" in features)
         if {"avx2", "fma"} <= features:
-            return Machine(8, 2, bf16=False)
+            return Machine(8, 4, bf16=False, sums=12)
         return Machine(4, 4, bf16=False) if "neon" in features else None
 
 
