@@ -2,9 +2,8 @@
 
     python tools/ship.py RUN --data Set5=DIR --data Set14=DIR --data B100=DIR --trained-on TEXT
 
-Measured is the graph itself on ONNX Runtime: whole pictures, LR by the bicubic with replicate
-border. Weights
-that are shipped already are replaced only by ones that do better on every set, or with --force.
+Measured is the graph itself: whole pictures, LR by the bicubic with replicate border. Weights that
+are shipped already are replaced only by ones that do better on every set, or with --force.
 """
 
 from __future__ import annotations
@@ -24,6 +23,9 @@ from lightsr.weights.catalogue import add_to_catalogue, find
 from lightsr.weights.create import create_network
 
 LICENCE = "Apache-2.0"
+NAMES = {"l1": "L1", "l2": "L2", "charbonnier": "Charbonnier"}
+NAMES |= {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "soap": "SOAP"}
+"""How a card writes losses and optimisers."""
 
 
 def main() -> None:
@@ -102,11 +104,16 @@ def model_card(
     with (run / "log.csv").open(newline="", encoding="utf-8") as file:
         iterations = list(csv.DictReader(file))[-1]["iteration"]
     rows = "\n".join(
-        f"| {name} | {dB:.2f} / {ssim:.4f} | {published[name][0]:.2f} / {published[name][1]:.4f} |"
-        for name, (dB, ssim) in psnr.items()
+        f"| {name} | {_pair(measured)} | {_pair(published.get(name))} |"
+        for name, measured in psnr.items()
     )
-    below = [f"{published[name][0] - dB:.2f} dB on {name}" for name, (dB, _) in psnr.items()]
-    distance = f"; below the paper's figures by {', '.join(below)}" if below else ""
+    apart = [
+        f"{dB - published[name][0]:+.2f} dB on {name}"
+        for name, (dB, _) in psnr.items()
+        if name in published
+    ]
+    distance = f"; against the paper's figures {', '.join(apart)}" if apart else ""
+    loss, optimiser = recipe.loss, recipe.optimiser
     return f"""# {spec.title} x{recipe.scale}
 
 Weights trained by lightsr from its own initialisation, in the form of {spec.paper}.
@@ -114,9 +121,10 @@ Weights trained by lightsr from its own initialisation, in the form of {spec.pap
 - **Licence**: {LICENCE}.
 - **Data**: {trained_on}. LR by MATLAB's bicubic, {recipe.data.border} border.
 - **Recipe**: start "{recipe.start}"{warm}, {recipe.data.batch} patches of {recipe.data.patch}x\
-{recipe.data.patch} LR pixels an iteration, L1, Adam, learning rate \
-{recipe.optimiser.learning_rate:g} ({recipe.optimiser.schedule}, {recipe.optimiser.warm_up} \
-iterations of warm-up), weights averaged with decay {recipe.optimiser.ema:g}, seed {recipe.seed}.
+{recipe.data.patch} LR pixels an iteration, {NAMES[loss.kind]}{" of luma" if loss.luma else ""}, \
+{NAMES[optimiser.kind]}, learning rate {optimiser.learning_rate:g} ({optimiser.schedule}, \
+{optimiser.warm_up} iterations of warm-up), weights averaged with decay {optimiser.ema:g}, \
+seed {recipe.seed}.
 - **How far**: {iterations} of the {recipe.iterations} iterations of its schedule{distance}.
 
 PSNR in dB and SSIM on luma, whole pictures, border of {recipe.scale} pixels cut:
@@ -125,6 +133,10 @@ PSNR in dB and SSIM on luma, whole pictures, border of {recipe.scale} pixels cut
 | --- | --- | --- |
 {rows}
 """
+
+
+def _pair(figures: tuple[float, float] | None) -> str:
+    return "not known" if figures is None else f"{figures[0]:.2f} / {figures[1]:.4f}"
 
 
 if __name__ == "__main__":
