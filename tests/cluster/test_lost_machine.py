@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,12 @@ pytest.importorskip("ray", reason="needs Ray, of the extra cluster")
 
 
 @pytest.mark.slow
-def test_a_lost_machine_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    # Else other work on this machine starves workers; Ray wants it in small letters.
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
+def test_a_lost_machine_loses_nothing_and_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # Else other work on this machine starves the workers.
+    monkeypatch.setenv("RAY_worker_niceness", "0")
     ray_cluster: Any = import_module("ray.cluster_utils").Cluster
     source, out = tmp_path / "in", tmp_path / "out"
     make_pictures(source, 30, side=200)

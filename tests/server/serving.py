@@ -101,7 +101,11 @@ def picture(width: int = 12, height: int = 9, seed: int = 0, format: str = "PNG"
 
 SLOW = picture(256, 256)
 """With `SLOW_OPTIONS`, this takes many seconds."""
-SLOW_OPTIONS: dict[str, str | int] = {"scale": 4, "ensemble": "true"}
+SLOW_OPTIONS: dict[str, str | int] = {
+    "model": "fdiwn",
+    "scale": 4,
+    "ensemble": "true",
+}
 
 
 def opened(content: bytes) -> Image.Image:

@@ -55,7 +55,7 @@ def test_the_whole_way_from_drop_to_download(page: Page, client: httpx.Client) -
     drop(page, files)
     drop(page, {"A.png": picture(seed=3)})
     _finished(page, 3)
-    expect(row(page, "b.jpg")).to_contain_text(re.compile(r"12...9 to 36...27.*fdiwn.*KB.*.s"))
+    expect(row(page, "b.jpg")).to_contain_text(re.compile(r"12...9 to 36...27.*fsrcnn.*KB.*.s"))
     wanted = [
         client.post("/v1/upscale?scale=3", content=content).content
         for content in (*files.values(), picture(seed=3))
@@ -73,7 +73,7 @@ def test_the_whole_way_from_drop_to_download(page: Page, client: httpx.Client) -
 def test_before_is_bicubic_to_the_last_sample(page: Page, client: httpx.Client) -> None:
     drop(page, {"a.png": picture(40, 30)})
     _compared(page)
-    for image, model in (("before", "bicubic"), ("after", "fdiwn")):
+    for image, model in (("before", "bicubic"), ("after", "fsrcnn")):
         wanted = client.post(f"/v1/upscale?scale=4&model={model}", content=picture(40, 30))
         assert pixels(page, image) == opened(wanted.content).convert("RGBA").tobytes()
     page.get_by_alt_text("a.png, enlarged by bicubic").wait_for()
@@ -168,6 +168,7 @@ def test_mistakes_are_told_and_can_be_put_right(page: Page) -> None:
 
 
 def test_cancelling_gives_the_place_back(page: Page, server: Server) -> None:
+    page.get_by_label("Model").select_option("fdiwn")
     drop(page, {"slow.png": SLOW})
     expect(row(page, "slow.png")).to_contain_text(re.compile("Enlarging, about .* left"))
     assert float(page.get_by_role("progressbar").get_attribute("value") or 0) < 1
@@ -184,6 +185,7 @@ def test_cancelling_gives_the_place_back(page: Page, server: Server) -> None:
 @pytest.mark.slow
 def test_leaving_gives_the_place_back(browser: Browser, server: Server) -> None:
     with opening(browser, server.url) as page:
+        page.get_by_label("Model").select_option("fdiwn")
         drop(page, {"slow.png": SLOW})
         expect(row(page, "slow.png")).to_contain_text("Enlarging")
         page.goto("about:blank")

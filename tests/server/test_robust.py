@@ -118,7 +118,7 @@ def _check_full_queue_and_disconnects(server: Server) -> None:
     def vanish() -> None:
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
-            head = f"POST /v1/upscale?ensemble=true HTTP/1.1\r\nHost: {host}\r\n"
+            head = f"POST /v1/upscale?model=fdiwn&ensemble=true HTTP/1.1\r\nHost: {host}\r\n"
             connection.sendall(f"{head}Content-Length: {len(SLOW)}\r\n\r\n".encode() + SLOW)
             leaving.wait(30)
 

@@ -88,6 +88,8 @@ def places(threads: int, gpus: int) -> list[int]:
 def _import(*, local: bool) -> Any:
     # All of these are read when Ray is imported, or by what it starts.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Else a thread of a pass that was given up would start Ray again by itself.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if local:
         # A Ray for one machine, as elsewhere than on Linux, keeps to the loopback address.
