@@ -52,7 +52,8 @@ def test_arrays_keep_kind_and_samples(
     assert result.dtype == array.dtype
     expected = array.repeat(2, 0).repeat(2, 1)
     assert result.shape == expected.shape
-    np.testing.assert_allclose(result, expected, atol=1e-7, rtol=0)
+    # Half of the multiplications (see `fused/winograd.py`) is worth a float's last bits.
+    np.testing.assert_allclose(result, expected, atol=5e-7, rtol=0)
     np.testing.assert_array_equal(array, before)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import anyio
 import httpx
+import pytest
 from server.serving import SLOW, SLOW_OPTIONS, Server, opened, picture, problem
 
 from lightsr.server.jobs import Job, State
 from lightsr.server.orders import Done, Plan
+from lightsr.server.pool import Pace
 from lightsr.server.problems import Kind, Problem
 
 
@@ -82,6 +84,21 @@ def test_a_running_job_can_be_cancelled(server: Server, client: httpx.Client) ->
 
 
 PLAN = Plan((10, 20), (40, 80), "fdiwn", 4, "png")
+
+
+def test_networks_that_nobody_used_yet_are_expected_to_take_their_share(tmp_path: Path) -> None:
+    pace = Pace()
+    pace.begin(1e-9)
+    small = Plan((100, 200), (400, 800), "fsrcnn", 4, "png")
+    large = Plan((100, 200), (400, 800), "fdiwn", 4, "png")
+    job = Job(tmp_path)
+    expected = pace.expected(job, large)
+    # Multi-adds at 1280x720 are those of 320x180 pixels; what is strided is a little less of it.
+    assert expected == pytest.approx(1e-9 * 71.21e9 * 20_000 / (320 * 180), rel=0.02)
+    assert expected > 50 * pace.expected(job, small)
+    job.understand(large, expected)
+    pace.learn(job, Done(5, 2 * expected, []))
+    assert 1.05 * expected < pace.expected(job, large) < 2 * expected
 
 
 def test_progress_counts_tiles_and_guesses_between(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import anyio
 
 from lightsr.engine.ensemble import VIEWS
 from lightsr.errors import LightsrError
+from lightsr.networks.registry import network_spec
 from lightsr.server.jobs import Job
 from lightsr.server.metrics import Metrics
 from lightsr.server.orders import Done, Plan, Setup
@@ -22,8 +23,10 @@ from lightsr.server.settings import Settings
 
 log = logging.getLogger("lightsr")
 
-_PATIENCE = 3.0
+_PATIENCE = 10.0
 """Seconds that a worker has to leave a job before it is killed."""
+_SIDE = 256
+"""Of a picture whose multi-adds tell how networks differ."""
 _LONGEST_PAUSE = 30.0
 """Seconds between attempts to start a worker, at most."""
 _LOST = Problem(
@@ -230,9 +233,9 @@ class Pace:
         self._first = 0.0
         self._learnt: dict[tuple[str, int, bool], float] = {}
 
-    def begin(self, seconds_per_pixel: float) -> None:
+    def begin(self, seconds_per_multi_add: float) -> None:
         """Set what is assumed before anything is known."""
-        self._first = self._first or seconds_per_pixel
+        self._first = self._first or seconds_per_multi_add
 
     def expected(self, job: Job, plan: Plan) -> float:
         """Return the seconds that a job is expected to take."""
@@ -250,7 +253,9 @@ class Pace:
         self._learnt[key] = before + weight * (done.seconds / pixels - before)
 
     def _of(self, key: tuple[str, int, bool]) -> float:
-        return self._learnt.get(key, self._first * (VIEWS if key[2] else 1))
+        model, scale, ensemble = key
+        per_pixel = network_spec(model).cost[scale].multi_adds(_SIDE, _SIDE) / _SIDE**2
+        return self._learnt.get(key, self._first * per_pixel * (VIEWS if ensemble else 1))
 
 
 def _key(job: Job, plan: Plan) -> tuple[str, int, bool]:

@@ -39,7 +39,7 @@ class WorkerProcess:
         self._inward = inward
         self._outward = BufferedByteReceiveStream(outward)
         self.pace = 0.0
-        """Seconds per pixel of the original that it took for a first, small picture."""
+        """Seconds per multi-add that it took for a first, small picture."""
 
     @classmethod
     async def start(cls, setup: Setup, threads: int, scratch: Path) -> WorkerProcess:

@@ -32,6 +32,7 @@ from lightsr.errors import LightsrError, PictureError, TooLargeError, UserError
 from lightsr.images.picture import Picture
 from lightsr.images.reading import read_picture
 from lightsr.images.writing import check_target, write_picture
+from lightsr.networks.registry import network_spec
 from lightsr.server.orders import Done, Order, Plan, Setup, line, message
 from lightsr.server.problems import Kind
 from lightsr.weights.catalogue import best
@@ -97,15 +98,17 @@ class Worker:
     def _warm_up(self) -> float:
         """Load the network that requests use unless they say otherwise, and time it.
 
-        Returns seconds per pixel of the original.
+        Returns seconds per multi-add.
         """
         scales = Choice(self._setup.model).shipped_scales()
-        network = self._backend(None, DEFAULT_SCALE if DEFAULT_SCALE in scales else scales[-1])
+        scale = DEFAULT_SCALE if DEFAULT_SCALE in scales else scales[-1]
+        network = self._backend(None, scale)
         grey = np.full((1, 3, _WARM_UP, _WARM_UP), 0.5, np.float32)
         network.run(grey)
         start = perf_counter()
         network.run(grey)
-        return (perf_counter() - start) / grey[0, 0].size
+        spec = network_spec(self._setup.model or best(scale).network)
+        return (perf_counter() - start) / spec.cost[scale].multi_adds(_WARM_UP, _WARM_UP)
 
     def _load_others(self) -> None:
         """Load it at the other scales too, as long as nobody waits for anything."""
