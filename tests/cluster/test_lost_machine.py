@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ def test_a_lost_machine_loses_nothing_and_doubles_nothing(
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     # Else other work on this machine starves the workers.
     monkeypatch.setenv("RAY_worker_niceness", "0")
+    before = signal.getsignal(signal.SIGTERM)  # which Ray takes for itself
     ray_cluster: Any = import_module("ray.cluster_utils").Cluster
     source, out = tmp_path / "in", tmp_path / "out"
     make_pictures(source, 30, side=200)
@@ -32,6 +34,7 @@ def test_a_lost_machine_loses_nothing_and_doubles_nothing(
         status, said = finish(process)
     finally:
         machines.shutdown()
+        signal.signal(signal.SIGTERM, before)
     assert status == 0, said
     assert "30 pictures done\n" in said
     assert len(results(out)) == 30

@@ -127,16 +127,16 @@ def test_from_bucket_to_bucket(tmp_path: Path) -> None:
     options = ("--model", "bicubic", "--scale", "2", "--format", "jpg")
     run_lightsr("upscale", source, "-o", f"{plain}/", "-q", *options)
     with s3_server() as system:
-        system.mkdir("pictures")
-        system.put(f"{source}/", "pictures/in/", recursive=True)
-        system.pipe_file("pictures/in/bad.png", b"no picture")
-        command = ("s3://pictures/in", "s3://pictures/out", *options, "--workers", "2")
+        system.mkdir("photos")
+        system.put(f"{source}/", "photos/in/", recursive=True)
+        system.pipe_file("photos/in/bad.png", b"no picture")
+        command = ("s3://photos/in", "s3://photos/out", *options, "--workers", "2")
         status, said = finish(start(*command))
         assert (status, "6 pictures done\n" in said) == (1, True), said
-        assert "s3://pictures/in/bad.png" in said
+        assert "s3://photos/in/bad.png" in said
         for name, content in results(plain).items():
-            assert system.cat_file(f"pictures/out/{name}") == content
-        report = system.cat_file("pictures/out/.lightsr/failures-all.jsonl").decode()
+            assert system.cat_file(f"photos/out/{name}") == content
+        report = system.cat_file("photos/out/.lightsr/failures-all.jsonl").decode()
         assert report.count("\n") == 1
         status, said = finish(start(*command))
         assert "0 pictures done, 6 were done before" in said

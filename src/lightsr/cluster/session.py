@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -23,6 +24,8 @@ from lightsr.server.folder import private_folder
 _OBJECT_STORE = 96 << 20
 """Bytes: names travel through it, and never a picture."""
 _STDERR = 2
+_PATIENCE = 10
+"""Seconds for a cluster's address to answer."""
 
 
 def require_ray() -> None:
@@ -120,10 +123,13 @@ def _start(ray: Any, folder: Path, cores: int, gpus: int, verbose: bool) -> None
 
 
 def _join(ray: Any, address: str, verbose: bool) -> None:
+    host, _, port = address.rpartition(":")
     try:
+        if port.isdecimal():  # Ray itself would try for minutes
+            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
         with _handlers_kept():
             ray.init(address=address, **_said(verbose))
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError, OverflowError) as error:
         why = " ".join(str(error).split())
         raise UserError(f"no Ray cluster can be joined at {address}: {why}") from error
 
