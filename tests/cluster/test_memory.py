@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ class _Many(Folder):
 
 
 def _held() -> int:
+    gc.collect()  # which Python puts off the longer, the more the tests before have left
     # Neither other tests' threads, nor Python's table of names, which pathlib adds to.
     places = ("*/lightsr/*", "*/cluster/*", "*/json/*", "*/dataclasses.py", "<string>")
     only = [tracemalloc.Filter(True, place) for place in places]
@@ -60,5 +62,7 @@ def _peak(folder: Path, count: int) -> int:
 
 def test_a_pass_holds_no_more_of_many_pictures_than_of_few(tmp_path: Path) -> None:
     few, many = _peak(tmp_path, 3_000), _peak(tmp_path, 9_000)
-    assert many < 1.3 * few
-    assert many < 2 << 20
+    # What is still to be put and the bundles grow at first, up to a bound that neither may reach;
+    # a name that was kept for each picture would be more than this.
+    assert many - few < 50 * 6_000
+    assert many < 1 << 20
