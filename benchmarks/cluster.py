@@ -3,10 +3,11 @@
     python benchmarks/cluster.py [--pictures 48] [--size 160x120] [--scale 4] [--rounds 3]
 
 In each round, one after the other: a folder run of `lightsr upscale`, a run of `lightsr cluster
-upscale` with one worker, and one with two; every process with `--threads` threads, so that the
-command line and one worker have the same. A run's own start-up, by what a single tiny picture
-takes, is taken off. Ray's overhead is the difference of what a picture takes with one worker and
-in the command line; with `--model bicubic` hardly anything else is left.
+upscale` with one worker, and one with two, all with `--threads` threads. The command line does two
+small pictures at a time even with one thread, so it is two workers that have as many cores. A run's
+own start-up, by what a single tiny picture takes, is taken off. Overhead is what a picture takes
+longer with one worker than in the command line, and so an upper bound of Ray's part; with `--model
+bicubic` and small pictures hardly anything else is left.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def show(seconds: dict[str, list[float]]) -> None:
     overhead = statistics.median(first - line for line, first, _ in rounds)
     print(f"one worker against the command line: {one:.2f}")
     print(f"two workers against the command line: {two:.2f}")
-    print(f"overhead of one picture: {1000 * overhead:.1f} ms")
+    print(f"one worker's overhead for a picture: {1000 * overhead:.1f} ms")
 
 
 if __name__ == "__main__":
