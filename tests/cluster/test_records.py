@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightsr.cluster.places import Folder
@@ -74,6 +74,7 @@ def test_parts_have_records_of_their_own(records: Records, tmp_path: Path) -> No
     assert _names(records) == ["a"]
 
 
+@settings(deadline=None, max_examples=40)  # files are written
 @given(st.lists(st.text("ab.-/é\udc80", min_size=1), unique=True, max_size=12))
 def test_any_names_come_back_in_order(tmp_path_factory: pytest.TempPathFactory, names: list[str]):
     place = Folder(tmp_path_factory.mktemp("place"))
