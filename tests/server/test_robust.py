@@ -30,7 +30,7 @@ def _kill_in_the_middle(server: Server, times: int) -> None:
     with server.client() as client, ThreadPoolExecutor(1) as pool:
 
         def begin(seed: int) -> str:
-            content = picture(96, 96, seed)
+            content = picture(192, 192, seed)
             return client.post("/v1/jobs", params=SLOW_OPTIONS, content=content).json()["id"]
 
         def state(id: str) -> str:
