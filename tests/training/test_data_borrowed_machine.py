@@ -11,8 +11,9 @@ from pathlib import Path
 
 from training.making import smooth
 
-PRESENT = {"torch", "lightning", "numpy", "pillow", "pyyaml", "pydantic", "safetensors", "rich"}
-"""rich is here because Lightning looks for its metadata, which cannot be hidden."""
+PRESENT = {"torch", "lightning", "numpy", "pillow", "pyyaml", "pydantic", "safetensors"}
+PRESENT |= {"fsspec", "rich"}
+"""The last two come with Lightning, which needs one and looks for the other's metadata."""
 
 ALONE = """
 import sys
