@@ -42,8 +42,13 @@ FAST = (
     ("carn-m", 3),
     ("lapsrn", 4),
 )
-UNSUPPORTED = {("e-rfdn", scale) for scale in (2, 3, 4)} | {("lapsrn", 3)}
-"""They pool, or shrink, in ways that are left to ONNX Runtime."""
+UNSUPPORTED = {
+    (name, scale)
+    for name in ("drcn", "drcn-f96d9", "e-rfdn", "lapar-a", "madnet", "maffsrn")
+    for scale in (2, 3, 4)
+}
+UNSUPPORTED |= {("idn", 3), ("idn", 4), ("idn-rgb", 3), ("idn-rgb", 4), ("lapsrn", 3)}
+"""They pool, shrink, weigh or unfold in ways that are left to ONNX Runtime."""
 
 Network = Callable[[str, int], Path]
 
