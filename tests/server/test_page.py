@@ -407,6 +407,7 @@ def test_a_server_that_is_killed_in_the_middle(
     with serving(folder, "--workers", 1) as first:
         port = int(first.url.rsplit(":", 1)[1])
         with opening(browser, first.url, ("ERR_", "404")) as page:
+            page.get_by_label("Model").select_option("fdiwn")
             drop(page, {"slow.png": picture(128, 128), "next.png": picture()})
             expect(row(page, "slow.png")).to_contain_text("Enlarging")
             first.process.kill()
