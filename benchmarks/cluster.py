@@ -21,8 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from pictures import make_pictures
 
 
 def main() -> None:
@@ -49,17 +48,6 @@ def main() -> None:
                 times.append(max(taken, 1e-6) / options.pictures)
                 print(f"  {name:4} {1 / times[-1]:8.2f}/s after {start_up:5.1f} s", flush=True)
     show(seconds)
-
-
-def make_pictures(folder: Path, count: int, width: int, height: int) -> None:
-    """Write pictures that differ, with the smoothness and noise of photographs."""
-    folder.mkdir()
-    for seed in range(count):
-        chance = np.random.default_rng(seed)
-        coarse = Image.fromarray(chance.integers(0, 256, (9, 12, 3), np.uint8))
-        smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int16)
-        noisy = smooth + chance.integers(-8, 9, smooth.shape)
-        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{seed:06}.png")
 
 
 def timed(name: str, pictures: Path, place: Path, options: argparse.Namespace) -> float:

@@ -26,8 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import numpy as np
-from PIL import Image
+from pictures import make_pictures
 
 Command = list[str]
 
@@ -55,17 +54,6 @@ def main() -> None:
             print(f"one client: {latencies(alone)}")
         with serving([*options.serve.split(), "--queue", str(options.clients)]) as url:
             show_queue(url, many, options.scale, 2 * options.clients)
-
-
-def make_pictures(folder: Path, count: int, width: int, height: int) -> None:
-    """Write pictures that differ, with the smoothness and noise of photographs."""
-    folder.mkdir()
-    for seed in range(count):
-        chance = np.random.default_rng(seed)
-        coarse = Image.fromarray(chance.integers(0, 256, (9, 12, 3), np.uint8))
-        smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int16)
-        noisy = smooth + chance.integers(-8, 9, smooth.shape)
-        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{seed:04}.png")
 
 
 @contextmanager

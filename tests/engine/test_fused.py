@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 import numpy as np
 import onnx
@@ -26,10 +27,12 @@ if "fused" not in at_hand():
     pytest.skip("the fused backend cannot be had here", allow_module_level=True)
 
 from lightsr.engine.backends.fused.backend import FusedBackend
+from lightsr.engine.backends.fused.frame import Frame
 from lightsr.engine.backends.fused.graph import UnsupportedError
 from lightsr.engine.backends.fused.program import host_machine
 from lightsr.engine.backends.fused.reading import read_graph
 from lightsr.engine.backends.onnxruntime import OnnxRuntimeBackend
+from lightsr.engine.machine import keep_to_one_core
 from lightsr.networks.registry import list_networks, network_spec
 from lightsr.weights.catalogue import shipped
 
@@ -169,6 +172,19 @@ def test_bands_of_a_network_with_global_statistics(network: Network) -> None:
     for threads in (2, 5):
         in_bands = FusedBackend(path, "imdn", 2, "fp32", threads=threads).run(batch)
         assert _error(in_bands, alone) < 1e-6
+
+
+def test_a_thread_keeps_to_one_core(network: Network) -> None:
+    backend = FusedBackend(network("ecbsr-m4c8", 2), "ecbsr-m4c8", 2, "fp32", threads=2)
+    picture = _picture(1, 3, 33, 40)
+    expected = backend.run(picture)
+    with (
+        ThreadPoolExecutor(1, initializer=keep_to_one_core) as pool,
+        patch.object(Frame, "__init__", autospec=True, side_effect=Frame.__init__) as made,
+    ):
+        np.testing.assert_array_equal(pool.submit(backend.run, picture).result(), expected)
+        np.testing.assert_array_equal(backend.run(picture), expected)
+    assert [call.args[4] for call in made.call_args_list] == [1, 2]
 
 
 def test_threads_share_a_backend(network: Network) -> None:

@@ -7,11 +7,23 @@ from typing import Annotated
 
 import typer
 
-from lightsr.cli.options import Backend, Precision, Quiet, Weights
+from lightsr.cli.options import (
+    Backend,
+    Ensemble,
+    Height,
+    Model,
+    Part,
+    Precision,
+    Quality,
+    Quiet,
+    Tiling,
+    WantedScale,
+    Weights,
+    Width,
+)
 from lightsr.cli.progress import before_the_first, reporter
 from lightsr.cli.reporting import FAILURE, print_line, say
 from lightsr.cli.upscale import parse_tile
-from lightsr.networks.registry import known_scales
 
 _SHOWN = 10
 """Failures that are printed; all of them are in the report."""
@@ -29,32 +41,18 @@ def upscale(
     output: Annotated[
         str, typer.Argument(metavar="OUTPUT", help="A folder or prefix for the results.")
     ],
-    scale: Annotated[
-        int | None,
-        typer.Option(
-            metavar="|".join(map(str, known_scales())),
-            help="How many times larger; 4, or what a file of weights is for, if left out.",
-        ),
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option(metavar="W", help="Width to reach in pixels, instead of a scale.")
-    ] = None,
-    height: Annotated[
-        int | None, typer.Option(metavar="H", help="Height to reach; one keeps the proportions.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="Network.")] = None,
+    scale: WantedScale = None,
+    width: Width = None,
+    height: Height = None,
+    model: Model = None,
     weights: Weights = "default",
     backend: Backend = "auto",
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where; cuda gives each worker a GPU.")
     ] = "auto",
     precision: Precision = "auto",
-    tile: Annotated[
-        str, typer.Option(metavar="auto|off|N", help="As for `lightsr upscale`.")
-    ] = "auto",
-    ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Average eight views: a little better, 8x slower.")
-    ] = False,
+    tile: Tiling = "auto",
+    ensemble: Ensemble = False,
     format: Annotated[
         str | None,
         typer.Option(
@@ -62,9 +60,7 @@ def upscale(
             help="Format to write: png, jpg, webp, tiff, avif. The input's own if left out.",
         ),
     ] = None,
-    quality: Annotated[
-        int | None, typer.Option(metavar="1..100", help="Quality of JPEG, WebP and AVIF.")
-    ] = None,
+    quality: Quality = None,
     address: Annotated[
         str | None,
         typer.Option(
@@ -82,10 +78,7 @@ def upscale(
             metavar="SIZE", help="Memory of each; half of what is free is shared if left out."
         ),
     ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(metavar="N/COUNT", help="Do part N of COUNT alone, always the same inputs."),
-    ] = None,
+    shard: Part = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where failures go; .lightsr/ in OUTPUT if left out."),

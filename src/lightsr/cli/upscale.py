@@ -8,11 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightsr.cli.options import Backend, Device, Overwrite, Precision, Quiet, Weights
+from lightsr.cli.options import (
+    Backend,
+    Device,
+    Ensemble,
+    Height,
+    Model,
+    Overwrite,
+    Part,
+    Precision,
+    Quality,
+    Quiet,
+    Tiling,
+    WantedScale,
+    Weights,
+    Width,
+)
 from lightsr.cli.progress import Reporter, before_the_first, reporter
 from lightsr.cli.reporting import FAILURE, print_line, say
 from lightsr.errors import LightsrError, UserError
-from lightsr.networks.registry import known_scales
 
 if TYPE_CHECKING:
     from lightsr.engine.crew import Result
@@ -42,47 +56,22 @@ def upscale(
             "Left out, results lie beside the inputs as NAME_x4.",
         ),
     ] = None,
-    scale: Annotated[
-        int | None,
-        typer.Option(
-            metavar="|".join(map(str, known_scales())),
-            help="How many times larger; 4, or what a file of weights is for, if left out.",
-        ),
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option(metavar="W", help="Width to reach in pixels, instead of a scale.")
-    ] = None,
-    height: Annotated[
-        int | None, typer.Option(metavar="H", help="Height to reach; one keeps the proportions.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Network; if left out, the best that is shipped, or what a file of weights holds.",
-        ),
-    ] = None,
+    scale: WantedScale = None,
+    width: Width = None,
+    height: Height = None,
+    model: Model = None,
     weights: Weights = "default",
     backend: Backend = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
-    tile: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|off|N",
-            help="Whole pictures while they fit into memory (auto), always (off), or tiles of "
-            "N x N input pixels.",
-        ),
-    ] = "auto",
+    tile: Tiling = "auto",
     memory: Annotated[
         str | None,
         typer.Option(
             metavar="SIZE", help="Memory to use, like 2G; half of what is free if left out."
         ),
     ] = None,
-    ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Average eight views: a little better, 8x slower.")
-    ] = False,
+    ensemble: Ensemble = False,
     format: Annotated[
         str | None,
         typer.Option(
@@ -91,9 +80,7 @@ def upscale(
             "input's own if left out.",
         ),
     ] = None,
-    quality: Annotated[
-        int | None, typer.Option(metavar="1..100", help="Quality of JPEG, WebP and AVIF.")
-    ] = None,
+    quality: Quality = None,
     codec: Annotated[
         str | None,
         typer.Option(
@@ -110,13 +97,7 @@ def upscale(
         str | None,
         typer.Option(metavar="NAME", help="The video encoder's preset, like slow or fast."),
     ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N/COUNT",
-            help="Do part N of COUNT alone, always the same inputs: for one of several machines.",
-        ),
-    ] = None,
+    shard: Part = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from lightsr.cluster.stores import Objects, split_url
@@ -152,7 +152,7 @@ class Folder(Place):
     def names(self, folder: str) -> list[str]:
         """List the folder."""
         try:
-            return sorted(os.listdir(self.root / folder))  # noqa: PTH208 - names are wanted
+            return sorted(path.name for path in (self.root / folder).iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -297,7 +297,7 @@ def _plain_part(text: str) -> str:
 
 def _is_picture(name: str) -> bool:
     hidden = name.startswith(".") or "/." in name
-    return not hidden and os.path.splitext(name)[1].lower() in READABLE_EXTENSIONS  # noqa: PTH122
+    return not hidden and PurePosixPath(name).suffix.lower() in READABLE_EXTENSIONS
 
 
 def _matcher(pattern: str) -> re.Pattern[str]:

@@ -21,7 +21,7 @@ from typing import ParamSpec, TypeAlias, TypeVar
 from lightsr.engine.backends.base import Pixels
 from lightsr.engine.fit import Fit
 from lightsr.engine.jobs import Job
-from lightsr.engine.machine import available_cores
+from lightsr.engine.machine import available_cores, keep_to_one_core
 from lightsr.engine.run import Done, WriteSettings, read, write
 from lightsr.engine.sizes import Size
 from lightsr.errors import LightsrError
@@ -78,7 +78,9 @@ class _Crew:
     def __init__(self, fit: Fit, settings: WriteSettings) -> None:
         self._fit, self._settings = fit, settings
         self.workers = max(2, available_cores())
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="lightsr-picture")
+        self._pool = ThreadPoolExecutor(
+            self.workers, thread_name_prefix="lightsr-picture", initializer=keep_to_one_core
+        )
         self._begun: deque[tuple[list[Job], Future[list[Outcome]]]] = deque()
         self._stop = threading.Event()
         self._folders: list[Path] = []

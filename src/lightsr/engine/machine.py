@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
@@ -18,6 +19,8 @@ _UNKNOWN_MEMORY = 4 * 2**30
 
 _TYPICAL_PROCESS = 200 * 2**20
 """Assumed to be in use by a process where the system does not tell."""
+
+_thread = threading.local()
 
 
 def available_cores(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int:
@@ -35,6 +38,16 @@ def available_cores(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgrou
             cores = min(cores, max(1, ceil(quota)))
     wanted = os.environ.get("LIGHTSR_THREADS", "")
     return max(1, min(cores, int(wanted))) if wanted.isdecimal() else cores
+
+
+def keep_to_one_core() -> None:
+    """Let pictures that this thread enlarges from now on take one core: others have the rest."""
+    _thread.keeps_to_one = True
+
+
+def keeps_to_one_core() -> bool:
+    """Return whether `keep_to_one_core` was called in this thread."""
+    return getattr(_thread, "keeps_to_one", False)
 
 
 def available_memory(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -79,6 +79,11 @@ def touches_colours(module: nn.Module, scale: int) -> bool:
     if not isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         return False
     return module.in_channels <= 3 or module.out_channels in {1, 3, scale**2, 3 * scale**2}
+
+
+def replace_forward(module: nn.Module, forward: Callable[[Tensor], Tensor]) -> None:
+    """Let a module compute something else and be taken, by a trace too, for what it is."""
+    vars(module)["forward"] = forward
 
 
 def _norm_per_output(v: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from lightsr.networks.fdiwn import FDIWN
 from lightsr.networks.fdiwn_training import FDIWNTraining
 from lightsr.networks.kernels import load_kernels
-from lightsr.networks.layers import touches_colours
+from lightsr.networks.layers import replace_forward, touches_colours
 from lightsr.training.losses import RecipeLoss
 
 Computation = Callable[[Tensor, Tensor, int], Tensor]
@@ -71,7 +71,7 @@ def keep_colours_exact(network: nn.Module) -> None:
     scale = int(getattr(network, "scale", 1))
     for module in network.modules():
         if touches_colours(module, scale):
-            setattr(module, "forward", _exact(module.forward))  # noqa: B010 - typed a method
+            replace_forward(module, _exact(module.forward))
 
 
 def compile_blocks(network: nn.Module) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from lightsr.networks.layers import touches_colours
+from lightsr.networks.layers import replace_forward, touches_colours
 
 HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -32,9 +32,7 @@ def reduce_precision(network: nn.Module, scale: int, precision: str, device: str
             module, scale
         ):
             rounded = copy.deepcopy(module).to(kind).to(within)
-            # Not a module around it: a trace takes a convolution for one step, whatever it does.
-            forward = _in(kind, within, module.forward, rounded.forward)
-            setattr(module, "forward", forward)  # noqa: B010 - typed a method
+            replace_forward(module, _in(kind, within, module.forward, rounded.forward))
 
 
 def _in(

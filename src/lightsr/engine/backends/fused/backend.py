@@ -29,7 +29,7 @@ from lightsr.engine.backends.fused.program import Program, host_machine
 from lightsr.engine.backends.fused.reading import read_graph
 from lightsr.engine.backends.fused.weights import gains_by_tiles
 from lightsr.engine.backends.fused.writer import Machine
-from lightsr.engine.machine import available_cores
+from lightsr.engine.machine import available_cores, keeps_to_one_core
 from lightsr.networks.registry import network_spec
 
 _FEW = 4
@@ -97,21 +97,20 @@ class FusedBackend:
         result = np.empty((n, 3, self.scale * height, self.scale * width), np.float32)
         if not result.size:
             return result
-        frame = self._frame(height, width)
+        frame = self._frame(height, width, 1 if keeps_to_one_core() else self._threads)
         for picture, target in zip(batch, result, strict=True):
             frame.run(np.asarray(picture, np.float32), target, self._pool, statistics)
         with self._lock:
-            # One frame is kept: the next picture or tile is likely to have the same size.
-            self._frames[:] = [frame]
+            # The next picture or tile is likely to have the same size.
+            self._frames.append(frame)
         return result
 
-    def _frame(self, height: int, width: int) -> Frame:
+    def _frame(self, height: int, width: int, threads: int) -> Frame:
         with self._lock:
-            kept = self._frames.pop() if self._frames else None
-        if kept is not None and (kept.height, kept.width) == (height, width):
-            return kept
-        del kept
-        return Frame(self._program, height, width, self._threads)
+            self._frames[:] = [one for one in self._frames if one.is_for(height, width, threads)]
+            if self._frames:
+                return self._frames.pop()
+        return Frame(self._program, height, width, threads)
 
     def peak_bytes(self, batch: int, height: int, width: int) -> int:
         """See `Backend.peak_bytes`; this one is computed, and takes no measuring."""

@@ -54,6 +54,11 @@ class Frame:
                 self._vectors[place] = value
         self._bands = [_Band(self, layout, thread) for thread in range(self.threads)]
 
+    def is_for(self, height: int, width: int, threads: int) -> bool:
+        """Return whether it is what the arguments of its making would give."""
+        size = (self.height, self.width)
+        return (*size, self.threads) == (height, width, _bands(height, threads))
+
     def run(
         self,
         picture: Floats,
