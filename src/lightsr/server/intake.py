@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
+from lightsr.engine.backends.choose import Choice
 from lightsr.errors import unknown_name
 from lightsr.images.formats import WRITABLE
 from lightsr.networks.registry import list_networks, network_spec
@@ -96,12 +97,19 @@ class Options(BaseModel):
             raise ValueError("must be true or false")
         return value
 
-    def order(self, job: Job) -> Order:
+    def order(self, job: Job, default_model: str | None) -> Order:
         """Return what a worker is told. Raises `Problem` for options that exclude each other."""
         sized = self.width is not None or self.height is not None
         if sized and "scale" in self.model_fields_set:
             raise Problem(
                 Kind.UNFIT, "a scale and a width or height exclude each other; give one of them"
+            )
+        model = self.model or default_model
+        scales = Choice(model).shipped_scales()
+        if not sized and self.scale not in scales:
+            known = ", ".join(map(str, scales))
+            raise Problem(
+                Kind.UNFIT, f"{model or 'this server'} enlarges {known} times, not {self.scale}"
             )
         return Order(
             job.id,
@@ -143,7 +151,7 @@ async def receive(request: Request, query: Options, job: Job, settings: Settings
             Kind.SLOW_UPLOAD,
             f"the picture did not arrive within {settings.upload_seconds:g} s",
         ) from error
-    return options.order(job)
+    return options.order(job, settings.model)
 
 
 async def _receive_raw(request: Request, target: Path) -> None:
@@ -200,7 +208,8 @@ def _merged(query: Options, given: Mapping[str, str]) -> Options:
 def unfit(errors: list[dict[str, Any]]) -> Problem:
     """Return the problem that the first of pydantic's findings is."""
     first = errors[0]
-    name = ".".join(str(part) for part in first["loc"] if part not in ("query", "body", "path"))
+    # What follows an option's name is pydantic's, of how the value may be understood.
+    name = next((str(part) for part in first["loc"] if part not in ("query", "body", "path")), "")
     if first["type"] == "extra_forbidden":
         return Problem(Kind.UNFIT, str(unknown_name("option", name[:40], Options.model_fields)))
     said = str(first["msg"]).removeprefix("Value error, ")

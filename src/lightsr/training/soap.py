@@ -25,7 +25,10 @@ class SOAP(torch.optim.Optimizer):
 
     `every` is the number of steps after which the eigenvectors are brought up to date, by one step
     of power iteration. Sides of a matrix that are longer than `longest` are not turned. As in the
-    paper, the first step only takes the measure of the gradients and moves nothing.
+    paper, the first step only takes the measure of the gradients and moves nothing. Weights of one
+    shape go through each operation together, and their state is that of the first of them: a
+    network of many small ones would spend its time between operations. A gradient that is not
+    there counts as zero.
     """
 
     def __init__(
@@ -50,16 +53,14 @@ class SOAP(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._move(parameter, group)
+            for alike in _alike(group["params"]):
+                if any(one.grad is not None for one in alike):
+                    self._move(alike, group)
         return loss
 
-    def _move(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        gradient = parameter.grad
-        assert gradient is not None
-        gradient = gradient.float().reshape(len(gradient) if gradient.dim() else 1, -1)
-        state = self.state[parameter]
+    def _move(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        gradient = _matrices(parameters)
+        state = self.state[parameters[0]]
         if not state:
             self._begin(state, gradient, group["longest"])
             return
@@ -70,10 +71,10 @@ class SOAP(torch.optim.Optimizer):
         state["square"].mul_(second).addcmul_(turned, turned, value=1 - second)
         deviation = (state["square"] / (1 - second ** state["step"])).sqrt_().add_(group["eps"])
         move = _turn(state, state["mean"]).div_(deviation).div_(1 - first ** state["step"])
-        if group["weight_decay"]:
-            parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        back = _turn(state, move, back=True).reshape(parameter.shape)
-        parameter.add_(back.to(parameter.dtype), alpha=-group["lr"])
+        for parameter, its in zip(parameters, _turn(state, move, back=True), strict=True):
+            if group["weight_decay"]:
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            parameter.add_(its.reshape(parameter.shape).to(parameter.dtype), alpha=-group["lr"])
         for side, product in _products(gradient):
             if side in state:
                 state[side].lerp_(product(), 1 - second)
@@ -84,19 +85,35 @@ class SOAP(torch.optim.Optimizer):
         state["step"] = 0
         state["mean"] = torch.zeros_like(gradient)
         state["square"] = torch.zeros_like(gradient)
-        for length, (side, product) in zip(gradient.shape, _products(gradient), strict=True):
+        for length, (side, product) in zip(gradient.shape[1:], _products(gradient), strict=True):
             if 1 < length <= longest:
                 state[side] = product()
                 state[f"{side} vectors"] = _eigenvectors(state[side])
 
 
-def _eigenvectors(moment: Tensor) -> Tensor:
-    """Return the eigenvectors of a moment, which one gradient leaves of low rank."""
+def _alike(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
+    """Return the parameters in groups of one shape, type and device."""
+    groups: dict[Any, list[Tensor]] = {}
+    for one in parameters:
+        groups.setdefault((one.shape, one.dtype, one.device), []).append(one)
+    return list(groups.values())
+
+
+def _matrices(parameters: list[Tensor]) -> Tensor:
+    """Return the gradients as matrices, outputs by all else: [parameters, rows, columns]."""
+    given = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
+    rows = len(given[0]) if given[0].dim() else 1
+    return torch.stack(given).float().reshape(len(given), rows, -1)
+
+
+def _eigenvectors(moments: Tensor) -> Tensor:
+    """Return the eigenvectors of moments, which one gradient leaves of low rank."""
     try:
-        return torch.linalg.eigh(moment.double())[1].to(moment.dtype)
+        return torch.linalg.eigh(moments.double())[1].to(moments.dtype)
     except RuntimeError:
         # Not finite, which the run's own guard tells of; the power iteration starts from anything.
-        return torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
+        same = torch.eye(moments.shape[-1], dtype=moments.dtype, device=moments.device)
+        return same.expand_as(moments).clone()
 
 
 def _products(gradient: Tensor) -> tuple[tuple[str, Callable[[], Tensor]], ...]:
@@ -107,7 +124,7 @@ def _products(gradient: Tensor) -> tuple[tuple[str, Callable[[], Tensor]], ...]:
 
 
 def _turn(state: dict[str, Any], matrix: Tensor, *, back: bool = False) -> Tensor:
-    """Return a matrix in the coordinates of the eigenvectors, or one of those as it was."""
+    """Return matrices in the coordinates of the eigenvectors; as they were without any."""
     rows, columns = state.get("rows vectors"), state.get("columns vectors")
     if rows is not None:
         matrix = (rows if back else rows.mT) @ matrix
@@ -118,11 +135,12 @@ def _turn(state: dict[str, Any], matrix: Tensor, *, back: bool = False) -> Tenso
 
 def _follow(state: dict[str, Any]) -> None:
     """Bring the eigenvectors up to date, and the second moment into their new order."""
-    for side, axis in (("rows", 0), ("columns", 1)):
+    for side, axis in (("rows", 1), ("columns", 2)):
         if side not in state:
             continue
         moment, vectors = state[side], state[f"{side} vectors"]
-        size = torch.einsum("ij,ik,kj->j", vectors, moment, vectors)
-        order = torch.argsort(size, descending=True)
-        state["square"] = state["square"].index_select(axis, order)
-        state[f"{side} vectors"] = torch.linalg.qr(moment @ vectors[:, order])[0]
+        size = ((moment @ vectors) * vectors).sum(1)
+        order = torch.argsort(size, dim=1, descending=True)
+        state["square"] = torch.take_along_dim(state["square"], order.unsqueeze(3 - axis), axis)
+        vectors = torch.take_along_dim(vectors, order.unsqueeze(1), 2)
+        state[f"{side} vectors"] = torch.linalg.qr(moment @ vectors)[0]
