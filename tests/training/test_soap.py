@@ -108,3 +108,35 @@ def test_a_gradient_that_is_not_finite_is_left_to_the_guard_of_the_run() -> None
         weight.grad = torch.full_like(weight, torch.nan)
         optimiser.step()
     assert not torch.isfinite(weight).any()
+
+
+def test_weights_of_one_shape_move_as_each_would_alone() -> None:
+    torch.manual_seed(0)
+    # Of full rank: a null space has no eigenvectors of its own.
+    start, wanted = torch.randn(3, 5, 5), torch.randn(3, 5, 5)
+
+    def descend(groups: list[list[int]]) -> dict[int, Tensor]:
+        weights = {i: nn.Parameter(start[i].clone()) for group in groups for i in group}
+        optimisers = [SOAP([weights[i] for i in group], lr=0.02, every=3) for group in groups]
+        for _ in range(20):
+            for i, weight in weights.items():
+                weight.grad = None
+                ((weight - wanted[i]) @ wanted[i].mT).square().sum().backward()
+            for optimiser in optimisers:
+                optimiser.step()
+        return {i: weight.detach() for i, weight in weights.items()}
+
+    together, alone = descend([[0, 1, 2]]), descend([[0], [1], [2]])
+    for i, moved in together.items():
+        assert (moved - start[i]).abs().max() > 0.1
+        torch.testing.assert_close(moved, alone[i], rtol=1e-3, atol=1e-4)
+
+
+def test_a_weight_without_a_gradient_stays_where_it_is() -> None:
+    moving, idle = nn.Parameter(torch.ones(3, 4)), nn.Parameter(torch.ones(3, 4))
+    optimiser = SOAP([moving, idle], lr=0.1)
+    for _ in range(12):
+        moving.grad = moving.detach().clone()
+        optimiser.step()
+    assert moving.max() < 1
+    assert torch.equal(idle, torch.ones(3, 4))
