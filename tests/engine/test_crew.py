@@ -20,6 +20,7 @@ from lightsr.engine import crew
 from lightsr.engine.crew import run_jobs
 from lightsr.engine.fit import Fit
 from lightsr.engine.jobs import Job
+from lightsr.engine.machine import keeps_to_one_core
 from lightsr.engine.run import Done, WriteSettings, run_job
 from lightsr.errors import LightsrError, PictureError
 
@@ -49,6 +50,26 @@ def _jobs(folder: Path) -> list[Job]:
 @pytest.fixture
 def fit(graph: Graph) -> Fit:
     return Fit(2, None, None, {"weights": graph(2, kind="global")})
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_pictures_share_the_cores_only_with_one_another(
+    tmp_path: Path, fit: Fit, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    upscaler, _ = fit.for_size((20, 30), "any")
+    run = upscaler.backend.run
+    kept: list[bool] = []
+    monkeypatch.setattr(
+        upscaler.backend, "run", lambda batch: kept.append(keeps_to_one_core()) or run(batch)
+    )
+    jobs = [Job(tmp_path / f"in/{i}.png", tmp_path / f"out/{i}.png") for i in range(count)]
+    for job in jobs:
+        assert job.source is not None
+        _picture(job.source, 20, 30)
+    for result in run_jobs(jobs, fit, SETTINGS, lambda job: run_job(job, fit, SETTINGS)):
+        assert isinstance(result.outcome, Done)
+    assert kept == [count > 1] * count
+    assert not keeps_to_one_core()
 
 
 @pytest.mark.parametrize("width", [None, 240])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,14 +53,14 @@ class Result:
 
 
 def run_jobs(
-    jobs: Iterable[Job], fit: Fit, settings: WriteSettings, alone: Alone
+    jobs: Sequence[Job], fit: Fit, settings: WriteSettings, alone: Alone
 ) -> Iterator[Result]:
     """Do jobs, and say in their order what became of each; none stops the others.
 
     `alone` does those that are not small pictures, as `run_job` would. Results are those of
     doing one after the other.
     """
-    with _Crew(fit, settings) as crew:
+    with _Crew(fit, settings, a_core_each=len(jobs) > 1) as crew:
         for jobs_alike, small in crew.grouped(jobs):
             if small:
                 crew.begin(jobs_alike)
@@ -75,11 +75,13 @@ def run_jobs(
 class _Crew:
     """Workers for small pictures. A context manager; leaving it early drops what has not begun."""
 
-    def __init__(self, fit: Fit, settings: WriteSettings) -> None:
+    def __init__(self, fit: Fit, settings: WriteSettings, *, a_core_each: bool) -> None:
         self._fit, self._settings = fit, settings
         self.workers = max(2, available_cores())
         self._pool = ThreadPoolExecutor(
-            self.workers, thread_name_prefix="lightsr-picture", initializer=keep_to_one_core
+            self.workers,
+            thread_name_prefix="lightsr-picture",
+            initializer=keep_to_one_core if a_core_each else None,
         )
         self._begun: deque[tuple[list[Job], Future[list[Outcome]]]] = deque()
         self._stop = threading.Event()

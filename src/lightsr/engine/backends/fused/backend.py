@@ -102,15 +102,19 @@ class FusedBackend:
             frame.run(np.asarray(picture, np.float32), target, self._pool, statistics)
         with self._lock:
             # The next picture or tile is likely to have the same size.
+            self._keep_those_for(height, width, frame.threads)
             self._frames.append(frame)
         return result
 
     def _frame(self, height: int, width: int, threads: int) -> Frame:
         with self._lock:
-            self._frames[:] = [one for one in self._frames if one.is_for(height, width, threads)]
+            self._keep_those_for(height, width, threads)
             if self._frames:
                 return self._frames.pop()
         return Frame(self._program, height, width, threads)
+
+    def _keep_those_for(self, height: int, width: int, threads: int) -> None:
+        self._frames[:] = [one for one in self._frames if one.is_for(height, width, threads)]
 
     def peak_bytes(self, batch: int, height: int, width: int) -> int:
         """See `Backend.peak_bytes`; this one is computed, and takes no measuring."""
