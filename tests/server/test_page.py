@@ -20,6 +20,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from server.browsing import browsing, drop, opening, pixels, row
 from server.serving import SLOW, Server, opened, picture, serving
 
+from lightsr.weights.catalogue import best
+
 TOKEN = "a-token-that-is-long"
 
 
@@ -55,7 +57,8 @@ def test_the_whole_way_from_drop_to_download(page: Page, client: httpx.Client) -
     drop(page, files)
     drop(page, {"A.png": picture(seed=3)})
     _finished(page, 3)
-    expect(row(page, "b.jpg")).to_contain_text(re.compile(r"12...9 to 36...27.*fsrcnn.*KB.*.s"))
+    told = rf"12...9 to 36...27.*{best(3).network}.*KB.*.s"
+    expect(row(page, "b.jpg")).to_contain_text(re.compile(told))
     wanted = [
         client.post("/v1/upscale?scale=3", content=content).content
         for content in (*files.values(), picture(seed=3))
@@ -73,7 +76,7 @@ def test_the_whole_way_from_drop_to_download(page: Page, client: httpx.Client) -
 def test_before_is_bicubic_to_the_last_sample(page: Page, client: httpx.Client) -> None:
     drop(page, {"a.png": picture(40, 30)})
     _compared(page)
-    for image, model in (("before", "bicubic"), ("after", "fsrcnn")):
+    for image, model in (("before", "bicubic"), ("after", best(4).network)):
         wanted = client.post(f"/v1/upscale?scale=4&model={model}", content=picture(40, 30))
         assert pixels(page, image) == opened(wanted.content).convert("RGBA").tobytes()
     page.get_by_alt_text("a.png, enlarged by bicubic").wait_for()
