@@ -66,13 +66,15 @@ def _kill_in_the_middle(server: Server, times: int) -> None:
     assert server.files() == []
 
 
-def test_a_killed_worker_loses_its_own_job_alone(server: Server) -> None:
-    _kill_in_the_middle(server, 1)
+def test_a_killed_worker_loses_its_own_job_alone(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        _kill_in_the_middle(server, 1)
 
 
 @pytest.mark.slow
-def test_workers_killed_again_and_again(server: Server) -> None:
-    _kill_in_the_middle(server, 10)
+def test_workers_killed_again_and_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        _kill_in_the_middle(server, 10)
 
 
 def test_limits_and_clients_that_vanish(tmp_path: Path) -> None:
