@@ -32,7 +32,7 @@ def _ask_everything(server: Server, examples: int) -> None:
         if case.meta.generation.mode.is_positive and response.status_code == 422:
             problem = response.json()
             # What a schema of single options cannot say: which of them go together.
-            together = ("given twice", "exclude", "no weights are shipped")
+            together = ("given twice", "exclude", "times, not")
             unfit = any(words in problem["detail"] for words in together)
             assert unfit or problem["type"] == "urn:lightsr:problem:unreadable-picture"
 

@@ -39,12 +39,13 @@ def _kill_in_the_middle(server: Server, times: int) -> None:
 
         def begin_both() -> list[str]:
             """Begin two; again where one is done before the other's worker has its network."""
-            jobs = [begin(1), begin(2)]
-            _until(lambda: {state(id) for id in jobs} <= {"begun", "done"})
-            if {state(id) for id in jobs} == {"begun"}:
-                return jobs
-            forget(jobs)
-            return begin_both()
+            for _ in range(5):
+                jobs = [begin(1), begin(2)]
+                _until(lambda jobs=jobs: {state(id) for id in jobs} <= {"begun", "done"})
+                if {state(id) for id in jobs} == {"begun"}:
+                    return jobs
+                forget(jobs)
+            raise AssertionError("the two were never begun at the same time")
 
         def forget(jobs: list[str]) -> None:
             for id in jobs:
