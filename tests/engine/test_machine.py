@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lightsr.engine.machine import (
     parse_memory,
     peak_memory,
     processor_name,
+    scheduling_kept,
     used_memory,
 )
 from lightsr.errors import UserError
@@ -59,6 +61,28 @@ def test_no_memory_left_is_not_negative(tmp_path: Path) -> None:
 def test_memory_somewhere_else_than_linux(tmp_path: Path) -> None:
     assert available_memory(tmp_path, tmp_path) > 0
     assert used_memory(tmp_path) > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have policies of their own on Linux")
+def test_scheduling_of_old_and_new_threads_is_kept() -> None:
+    enough = threading.Event()
+    old, new = (threading.Thread(target=enough.wait) for _ in range(2))
+    threads = (old, new, threading.current_thread())
+
+    def policies() -> list[int]:
+        return [os.sched_getscheduler(thread.native_id or 0) for thread in threads]
+
+    old.start()
+    before = os.sched_getscheduler(0)
+    try:
+        with scheduling_kept():
+            new.start()
+            for thread in threads:
+                os.sched_setscheduler(thread.native_id or 0, os.SCHED_BATCH, os.sched_param(0))
+            assert policies() == [os.SCHED_BATCH] * 3
+        assert policies() == [before] * 3
+    finally:
+        enough.set()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinity")

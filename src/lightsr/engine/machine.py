@@ -7,7 +7,8 @@ import platform
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from math import ceil
 from pathlib import Path
 
@@ -48,6 +49,39 @@ def keep_to_one_core() -> None:
 def keeps_to_one_core() -> bool:
     """Return whether `keep_to_one_core` was called in this thread."""
     return getattr(_thread, "keeps_to_one", False)
+
+
+@contextmanager
+def scheduling_kept() -> Generator[None]:
+    """Undo what the block does to the scheduling of this process's threads, old and new.
+
+    SVT-AV1, run by root, makes its threads and the one that calls it real-time, which would starve
+    everything else on the machine, and whatever this process starts would inherit it.
+    """
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    own = threading.get_native_id()
+    before = _scheduling()
+    try:
+        yield
+    finally:
+        for thread, now in _scheduling().items():
+            wanted = before.get(thread, before[own])
+            if now != wanted:
+                with suppress(OSError):
+                    os.sched_setscheduler(thread, wanted[0], os.sched_param(wanted[1]))
+
+
+def _scheduling() -> dict[int, tuple[int, int]]:
+    """Return policy and priority of each of this process's threads (Linux)."""
+    found: dict[int, tuple[int, int]] = {}
+    for task in Path("/proc/self/task").iterdir():
+        thread = int(task.name)
+        with suppress(OSError):  # a thread that has ended
+            priority = os.sched_getparam(thread).sched_priority
+            found[thread] = os.sched_getscheduler(thread), priority
+    return found
 
 
 def available_memory(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int:

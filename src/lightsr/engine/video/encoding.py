@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lightsr.engine.machine import available_cores
+from lightsr.engine.machine import available_cores, scheduling_kept
 from lightsr.engine.sizes import Size
 from lightsr.engine.video.clip import Clip
 from lightsr.engine.video.colour import BT709, RGB, UNSPECIFIED, Coding, Floats, from_rgb
@@ -319,7 +319,8 @@ def open_encoder(encoding: Encoding) -> tuple[Any, Any]:
     context = av.CodecContext.create(encoding.encoder, "w")
     encoding.configure(context)
     try:
-        context.open()
+        with scheduling_kept():
+            context.open()
     except (av.error.FFmpegError, ValueError) as error:
         said = ", ".join(f"{key} {value}" for key, value in encoding.options.items())
         raise VideoError(

@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from lightsr.engine.machine import scheduling_kept
 from lightsr.engine.video.clip import Clip, is_cover, opened
 from lightsr.engine.video.containers import Container
 from lightsr.engine.video.encoding import Encoding, Packet
@@ -185,7 +186,8 @@ class _Output:
     def start(self) -> None:
         """Write the header."""
         try:
-            self.container.start_encoding()
+            with scheduling_kept():  # It opens an encoder, for its headers alone.
+                self.container.start_encoding()
         except (self._av.error.FFmpegError, ValueError) as error:
             if getattr(error, "errno", None) in _OF_THE_DISK:
                 raise
