@@ -238,7 +238,7 @@ def _trained(case: Case) -> object:
 
 def _psnr(runs: dict[str, Run]) -> dict[str, float]:
     """Return PSNR against the network as it is trained, in dB, the mean over the samples."""
-    from lightsr.engine.backends.fused.opening import psnr
+    from lightsr.engine.backends.precision import psnr
     from lightsr.engine.samples import to_float
     from lightsr.images.reading import read_picture
 

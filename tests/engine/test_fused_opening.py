@@ -18,11 +18,11 @@ from lightsr.engine.backends.choose import at_hand
 if "fused" not in at_hand():
     pytest.skip("the fused backend cannot be had here", allow_module_level=True)
 
-from lightsr.engine.backends import choose
+from lightsr.engine.backends import choose, precision
 from lightsr.engine.backends.base import Backend, Batch
 from lightsr.engine.backends.choose import Choice, open_backend
 from lightsr.engine.backends.fallback import FallbackBackend
-from lightsr.engine.backends.fused import code, opening
+from lightsr.engine.backends.fused import code
 from lightsr.engine.backends.fused.backend import FusedBackend
 from lightsr.engine.backends.fused.program import host_machine
 from lightsr.engine.backends.fused.writer import Machine
@@ -81,9 +81,9 @@ def test_without_wide_vectors(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_it_cannot_do_is_said(graph: Graph) -> None:
     with pytest.raises(BackendError, match="fused backend cannot be had for fdiwn x2: Slice"):
         open_backend(Choice(weights=graph(2, kind="nan"), backend="fused"), 2)
-    for precision in ("fp16", "int8"):
-        with pytest.raises(BackendError, match=f"fused backend .*{precision}; use"):
-            open_backend(Choice(backend="fused", precision=precision), 2)
+    for one in ("fp16", "int8"):
+        with pytest.raises(BackendError, match=f"fused backend .*{one}; use"):
+            open_backend(Choice(backend="fused", precision=one), 2)
     with pytest.raises(BackendError, match="runs on the cpu, not on cuda"):
         open_backend(Choice(backend="fused", device="cuda"), 2)
 
@@ -98,8 +98,8 @@ def test_precision_auto_is_measured_once(
         measured.append(real(one, other))
         return measured[-1]
 
-    real = opening.psnr
-    monkeypatch.setattr(opening, "psnr", counted)
+    real = precision.psnr
+    monkeypatch.setattr(precision, "psnr", counted)
     choice = Choice(weights=graph(2))
     for _ in range(2):
         assert open_backend(choice, 2).precision == "bf16"
@@ -108,7 +108,7 @@ def test_precision_auto_is_measured_once(
     kept.write_bytes(b"damaged")
     assert open_backend(choice, 2).precision == "bf16"
     assert len(measured) == 2
-    monkeypatch.setattr(opening, "LEAST_PSNR", 1e6)
+    monkeypatch.setattr(precision, "LEAST_PSNR", 1e6)
     assert open_backend(choice, 2).precision == ("fp32" if np.isfinite(measured[0]) else "bf16")
     assert open_backend(Choice(weights=graph(2), precision="bf16"), 2).precision == "bf16"
 
@@ -117,10 +117,10 @@ def test_precision_auto_is_measured_once(
 def test_a_network_that_loses_too_much_stays_in_float32(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "psnr", lambda one, other: 54.9)
+    monkeypatch.setattr(precision, "psnr", lambda one, other: 54.9)
     for _ in range(2):  # measured, and remembered
         assert open_backend(Choice(weights=graph(2)), 2).precision == "fp32"
-        monkeypatch.setattr(opening, "psnr", lambda one, other: pytest.fail("measured again"))
+        monkeypatch.setattr(precision, "psnr", lambda one, other: pytest.fail("measured again"))
 
 
 @pytest.mark.parametrize("damage", [b"", b"not code", None])

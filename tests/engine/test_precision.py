@@ -15,7 +15,7 @@ from process import mistake
 
 from lightsr.engine.backends import choose
 from lightsr.engine.backends.choose import Choice, open_backend
-from lightsr.engine.backends.fused.opening import psnr
+from lightsr.engine.backends.precision import psnr
 from lightsr.errors import BackendError
 
 torch = pytest.importorskip("torch")

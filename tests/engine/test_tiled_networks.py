@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import lightsr
-from lightsr.engine.backends.fused.opening import psnr
+from lightsr.engine.backends.precision import psnr
 from lightsr.engine.samples import to_float
 from lightsr.images.reading import read_picture
 from lightsr.networks.registry import list_networks, network_spec

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,8 @@ import torch
 from lightsr.engine.backends.base import Backend, Batch, Run
 from lightsr.engine.backends.fallback import FallbackBackend
 from lightsr.engine.backends.footprints import footprint
+from lightsr.engine.backends.precision import fastest_precision
+from lightsr.engine.backends.torch_graphs import Graphs, Network, recorded
 from lightsr.engine.backends.torch_halves import HALVES, reduce_precision
 from lightsr.engine.backends.torch_statistics import Pooling, Told, traced
 from lightsr.errors import BackendError
@@ -22,6 +25,8 @@ from lightsr.weights.create import create_network
 
 _OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive", "bad_alloc")
 """What torch's allocator, oneDNN and the system say on the processor."""
+_FASTEST = {"cuda": ("fp16", "bf16")}
+"""What "auto" tries on a device before float32, the fastest first."""
 
 
 class TorchBackend:
@@ -41,7 +46,8 @@ class TorchBackend:
 
         `precision` is "fp32", "bf16" or "fp16"; either of the latter for what is within the
         network (`torch_halves`). Raises `BackendError` for a device that is not there, and what
-        `create_network` raises.
+        `create_network` raises. On CUDA, float32 is float32 from here on and not TF32, in the whole
+        process; maps lie channels-last, and shapes that come again are recorded as graphs.
         """
         self.device = _device(device)
         self.precision = precision
@@ -57,10 +63,27 @@ class TorchBackend:
         self._module: torch.nn.Module = trained.deploy().eval().to(self.device)
         if precision != "fp32":
             reduce_precision(self._module, scale, precision, self.device)
+        self._layout = torch.contiguous_format
+        if self.device == "cuda":
+            torch.backends.cudnn.allow_tf32 = False
+            self._layout = torch.channels_last
+            cast("Any", self._module).to(memory_format=self._layout)
+        self._network = self._fast(self._module)
 
     def run(self, batch: Batch) -> Batch:
         """See `Backend.run`."""
-        return self._computed(self._module, batch)
+        return self._computed(self._network, batch)
+
+    def weights_and_machine(self) -> tuple[str, ...]:
+        """Return what its precision depends on: the weights, and what computes with them."""
+        weights = hashlib.sha256()
+        for tensor in self._module.state_dict().values():
+            weights.update(tensor.cpu().numpy().tobytes())
+        processor = torch.cuda.get_device_name() if self.device == "cuda" else self.device
+        return weights.hexdigest(), self.network, torch.__version__, processor
+
+    def _fast(self, network: Network) -> Network:
+        return Graphs(network, recorded) if self.device == "cuda" else network
 
     def tuned_to(self, samples: Sequence[Batch]) -> Run | None:
         """See `Tunable.tuned_to`."""
@@ -71,18 +94,23 @@ class TorchBackend:
         for sample in samples:
             self._computed(pooling.run, sample)
         statistics = pooling.mean()
-        return lambda batch: self._computed(Told(module, statistics).run, batch)
+        told = self._fast(Told(module, statistics).run)
+        return lambda batch: self._computed(told, batch)
 
     @cached_property
     def _traced(self) -> torch.fx.GraphModule | None:
         return traced(self._module)
 
-    def _computed(self, network: Callable[[torch.Tensor], Any], batch: Batch) -> Batch:
+    def _computed(self, network: Network, batch: Batch) -> Batch:
         try:
             with torch.inference_mode():
-                enlarged = network(torch.as_tensor(batch).to(self.device))
-                return cast("Batch", enlarged.cpu().numpy().astype(np.float32, copy=False))
+                moved = torch.as_tensor(batch).to(self.device, memory_format=self._layout)
+                enlarged = network(moved).contiguous().cpu()
+                return enlarged.numpy().astype(np.float32, copy=False)
         except torch.OutOfMemoryError as error:
+            for one in (network, self._network):
+                if isinstance(one, Graphs):
+                    one.clear()
             raise MemoryError(f"torch: out of memory on {self.device}") from error
         except RuntimeError as error:
             if any(words in str(error) for words in _OUT_OF_MEMORY):
@@ -103,9 +131,10 @@ class TorchBackend:
 def open_torch(
     network: str, scale: int, weights: str | Path, device: str, precision: str
 ) -> Backend:
-    """Return the backend in a precision, "auto" being fp32; halves give way to it if they fail.
+    """Return the backend in a precision; halves give way to float32 if they fail.
 
-    Raises what `TorchBackend` does, and `BackendError` for a precision that it does not have.
+    "auto" is fp32 on processors, and on GPUs the fastest that is close enough to it. Raises what
+    `TorchBackend` does, and `BackendError` for a precision that it does not have.
     """
     if precision not in ("auto", "fp32", *HALVES):
         raise BackendError(
@@ -116,9 +145,16 @@ def open_torch(
     def exact() -> TorchBackend:
         return TorchBackend(network, scale, weights, device)
 
-    if precision in ("auto", "fp32"):
+    def reduced(half: str) -> TorchBackend:
+        return TorchBackend(network, scale, weights, device, half)
+
+    if precision == "fp32":
         return exact()
-    return FallbackBackend(TorchBackend(network, scale, weights, device, precision), exact)
+    if precision != "auto":
+        return FallbackBackend(reduced(precision), exact)
+    halves = [reduced(half) for half in _FASTEST.get(_device(device), ())]
+    depends = halves[0].weights_and_machine() if halves else ()
+    return fastest_precision(halves, exact, *depends)
 
 
 def _device(wanted: str) -> str:
