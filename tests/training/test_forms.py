@@ -10,7 +10,7 @@ from training.making import smooth
 
 from lightsr.errors import BackendError, UserError
 from lightsr.networks.build import create_network
-from lightsr.training.devices import Place, choose_device, choose_precision
+from lightsr.training.devices import Place, check_graphs, choose_device, choose_precision
 from lightsr.training.forms import mixed_form, repeated_blocks, trained_form
 from lightsr.training.losses import build_loss
 from lightsr.training.module import started_network
@@ -122,3 +122,12 @@ def test_devices_and_precisions() -> None:
     assert choose_precision(recipe.model_copy(update={"precision": "bf16"}), CPU) == torch.bfloat16
     with pytest.raises(BackendError, match="fp16 needs a CUDA GPU"):
         choose_precision(recipe.model_copy(update={"precision": "fp16"}), CPU)
+
+
+def test_graphs_are_for_one_process_on_cuda() -> None:
+    recipe = recipe_of("fsrcnn-s", 2, graphs=True)
+    check_graphs(recipe, torch.device("cuda", 0), ALONE)
+    for device, place in ((CPU, ALONE), (torch.device("cuda", 0), Place(0, 2, 0, 2))):
+        with pytest.raises(UserError, match="graphs: one process on a CUDA GPU"):
+            check_graphs(recipe, device, place)
+        check_graphs(recipe_of("fsrcnn-s", 2), device, place)

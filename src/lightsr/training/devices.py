@@ -64,6 +64,12 @@ def choose_device(named: str, place: Place) -> torch.device:
     return torch.device("cuda", index)
 
 
+def check_graphs(recipe: Recipe, device: torch.device, place: Place) -> None:
+    """Raise `UserError` where a recipe wants graphs and they cannot be had."""
+    if recipe.graphs and (device.type != "cuda" or place.world > 1):
+        raise UserError("graphs: one process on a CUDA GPU can record them; leave it out here")
+
+
 def choose_precision(recipe: Recipe, device: torch.device) -> torch.dtype:
     """Return the type that convolutions compute in.
 

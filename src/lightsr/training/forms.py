@@ -23,6 +23,7 @@ from lightsr.networks.fdiwn import FDIWN
 from lightsr.networks.fdiwn_training import FDIWNTraining
 from lightsr.networks.kernels import load_kernels
 from lightsr.networks.layers import replace_forward, touches_colours
+from lightsr.training.graphs import record_passes, recorded
 from lightsr.training.losses import RecipeLoss
 
 Computation = Callable[[Tensor, Tensor, int], Tensor]
@@ -38,8 +39,13 @@ def trained_form(
     device: torch.device,
     compute: torch.dtype,
     compiled: bool | Literal["auto"],
+    *,
+    graphs: bool = False,
 ) -> Computation:
-    """Return what computes the loss, the network's convolutions in the type `compute`."""
+    """Return what computes the loss, the network's convolutions in the type `compute`.
+
+    `graphs` has both passes recorded, which CUDA alone can do.
+    """
     if isinstance(network, FDIWN) and device.type == "cpu":
         form = FDIWNTraining(network, compute, load_kernels() if compiled else None)
         return lambda lr, hr, iteration: loss(form, lr, hr, iteration)
@@ -47,20 +53,31 @@ def trained_form(
         compiled = device.type == "cuda" and find_spec("triton") is not None
     if compiled:
         compile_blocks(network)
-    return mixed_form(network, loss, device, compute)
+    form = mixed_form(network, loss, device, compute, keep_casts=not graphs)
+    if graphs:
+        record_passes(network, recorded)
+    return form
 
 
 def mixed_form(
-    network: nn.Module, loss: RecipeLoss, device: torch.device, compute: torch.dtype
+    network: nn.Module,
+    loss: RecipeLoss,
+    device: torch.device,
+    compute: torch.dtype,
+    *,
+    keep_casts: bool = True,
 ) -> Computation:
-    """Return what computes the loss of a network as it is, by autocast unless in float32."""
+    """Return what computes the loss of a network as it is, by autocast unless in float32.
+
+    Weights are cast once a step and kept for all uses in it, as groups of FDIWN have two; a pass
+    that is to be recorded must not keep any.
+    """
     if compute == torch.float32:
         return lambda lr, hr, iteration: loss(network, lr, hr, iteration)
     keep_colours_exact(network)
 
     def mixed(lr: Tensor, hr: Tensor, iteration: int) -> Tensor:
-        # Weights are cast once and kept for all uses in a step: groups of FDIWN have two.
-        with torch.autocast(device.type, dtype=compute):
+        with torch.autocast(device.type, dtype=compute, cache_enabled=keep_casts):
             return loss(network, lr, hr, iteration)
 
     return mixed

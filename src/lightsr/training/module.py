@@ -59,7 +59,8 @@ class SuperResolution(lightning.LightningModule):
         """Return the loss of a batch."""
         if self._computation is None:
             self._computation = trained_form(
-                self.network, self.loss, self.device, self.compute, self.recipe.compile
+                *(self.network, self.loss, self.device, self.compute, self.recipe.compile),
+                graphs=self.recipe.graphs,
             )
         lr, hr = batch
         lr = lr.contiguous(memory_format=torch.channels_last)

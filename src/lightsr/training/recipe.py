@@ -302,6 +302,9 @@ class Recipe(Strict):
     compile: Literal["auto"] | bool = "auto"
     """Whether torch.compile is used, on the block that the network repeats. "auto": on GPUs.
     On CPUs FDIWN has kernels in C++ instead, compiled if a compiler is there and this not false."""
+    graphs: bool = False
+    """Whether both passes of the network are recorded as CUDA graphs, one for each patch size, so
+    that starting kernels holds up nothing. One process on a CUDA GPU; it has not been measured."""
     tensorboard: bool = True
     """Whether curves and sample pictures are also written for TensorBoard, if it is installed."""
     threads: Positive | None = None

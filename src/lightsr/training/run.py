@@ -27,7 +27,13 @@ from torch.utils.data import DataLoader
 from lightsr.errors import LightsrError, UserError
 from lightsr.training.checkpoints import Checkpoints, WholeFiles
 from lightsr.training.data import load_pairs
-from lightsr.training.devices import Place, choose_device, choose_precision, own_place
+from lightsr.training.devices import (
+    Place,
+    check_graphs,
+    choose_device,
+    choose_precision,
+    own_place,
+)
 from lightsr.training.inventory import take_stock
 from lightsr.training.keeper import Keeper
 from lightsr.training.measuring import find_sets
@@ -77,6 +83,7 @@ def _fit(
     place = own_place()
     device = choose_device(device_named or recipe.device, place)
     compute = choose_precision(recipe, device)
+    check_graphs(recipe, device, place)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     checkpoint, first = newest or (None, 0)
