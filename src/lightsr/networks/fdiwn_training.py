@@ -36,7 +36,7 @@ from lightsr.networks.fdiwn import (
     CombinationCoefficient,
     ShuffleAttention,
 )
-from lightsr.networks.fused import FusedUnit, Halves, Weighed
+from lightsr.networks.fused import FusedUnit, Halves, UnitSizes, Weighed, flat_weights
 from lightsr.networks.gradients import GatedSum, SelfGate, Statistics
 from lightsr.networks.kernels import Kernels
 from lightsr.networks.layers import WeightNormConv2d, shuffle_order
@@ -85,6 +85,21 @@ class Unit:
     shortcut: tuple[Tensor, Tensor] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """Parameters of k units of one shape: pairs are weights [k, outputs, inputs, s, s] and biases.
+
+    Channels that the shuffle attention shuffles are in the order in which it gives them.
+    """
+
+    expand: tuple[Tensor, Tensor]
+    reduce: tuple[Tensor, Tensor]
+    last: tuple[Tensor, Tensor]
+    vectors: Tensor
+    scales: tuple[Tensor, Tensor]
+    shortcut: tuple[Tensor, Tensor] | None
+
+
 class Step:
     """The network's parameters, prepared for one step, and its parts computed with them."""
 
@@ -97,10 +112,10 @@ class Step:
         columns = {block.scf.fuse: _columns(block) for block in blocks}
         self.units: dict[nn.Module, Unit] = {}
         for units in _by_shape(_all(network, (WIRW, WCRW))):
-            self._prepare_units(units, order, columns)
+            self._prepare_units(units, stack_units(units, order, columns))
         self.attentions = _by_module(
             [block.attention for block in blocks],
-            attention_vectors([block.attention for block in blocks]),
+            attention_vectors([block.attention for block in blocks]).unbind(),
         )
         self.epsilon = blocks[0].attention.norm.eps
         coefficients = _all(network, CombinationCoefficient)
@@ -188,47 +203,32 @@ class Step:
         halves = F.leaky_relu(x, LEAKY_SLOPE).to(self.compute).chunk(2, 1)
         return [half.contiguous(memory_format=torch.channels_last) for half in halves]
 
-    def _prepare_units(
-        self, units: list[WIRW | WCRW], order: Tensor, columns: dict[WCRW, Tensor]
-    ) -> None:
+    def _prepare_units(self, units: list[WIRW | WCRW], stacked: Stacked) -> None:
         """Prepare units of one shape."""
-        expand, _, reduce, last, attention = zip(*(unit.body for unit in units), strict=True)
-        expanding = _multiplied_out(expand)
         shortcuts: Iterable[tuple[Tensor, Tensor] | None] = [None] * len(units)
-        if isinstance(units[0], WCRW):
-            wcrws = [cast(WCRW, unit) for unit in units]
-            kernels = _stack(unit.shortcut.weight for unit in wcrws)
-            if wcrws[0] in columns:
-                times = _stack(columns[unit] for unit in wcrws)[:, None, :, None, None]
-                expanding, kernels = expanding * times, kernels * times
-            biases = _stack(cast(Tensor, unit.shortcut.bias) for unit in wcrws).to(self.compute)
-            shortcuts = zip(self._kernels(kernels), biases.unbind(), strict=True)
+        if stacked.shortcut is not None:
+            kernels, biases = stacked.shortcut
+            shortcuts = zip(self._kernels(kernels), biases.to(self.compute).unbind(), strict=True)
         prepared = zip(
             units,
-            self._products(expanding, expand),
-            self._products(_multiplied_out(reduce), reduce),
+            self._products(*stacked.expand),
+            self._products(*stacked.reduce),
             zip(
-                self._kernels(_multiplied_out(last)[:, order]),
-                self._biases(last)[:, order].unbind(),
+                self._kernels(stacked.last[0]),
+                stacked.last[1].to(self.compute).unbind(),
                 strict=True,
             ),
-            attention_vectors(cast("list[ShuffleAttention]", list(attention)), order),
+            stacked.vectors.unbind(),
+            *(scales.unbind() for scales in stacked.scales),
             shortcuts,
             strict=True,
         )
-        for unit, expand_, reduce_, last_, vectors, shortcut in prepared:
-            outer = unit.identity_scale if isinstance(unit, WIRW) else unit.shortcut_scale
-            scales = unit.body_scale.scale, outer.scale
-            self.units[unit] = Unit(expand_, reduce_, last_, vectors, *scales, shortcut)
+        for unit, *parts in prepared:
+            self.units[unit] = Unit(*parts)
 
-    def _products(
-        self, weight: Tensor, convs: Iterable[nn.Module]
-    ) -> Iterable[tuple[Tensor, Tensor]]:
-        weights = weight.flatten(2).to(self.compute)
-        return zip(weights.unbind(), self._biases(convs).unbind(), strict=True)
-
-    def _biases(self, convs: Iterable[nn.Module]) -> Tensor:
-        return _stack(cast(WeightNormConv2d, conv).bias for conv in convs).to(self.compute)
+    def _products(self, weight: Tensor, bias: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+        pair = weight.flatten(2).to(self.compute), bias.to(self.compute)
+        return zip(*(part.unbind() for part in pair), strict=True)
 
     def _kernels(self, weight: Tensor) -> tuple[Tensor, ...]:
         """[k, outputs, inputs, 3, 3] -> k kernels whose channels come last in memory."""
@@ -242,8 +242,9 @@ class FusedStep(Step):
     def __init__(
         self, kernels: Kernels, network: FDIWN, compute: torch.dtype, kind: torch.dtype
     ) -> None:
-        super().__init__(network, compute, kind)
         self.kernels = kernels
+        self.flat_units: dict[nn.Module, tuple[UnitSizes, Tensor]] = {}
+        super().__init__(network, compute, kind)
         modules = list(self.coefficients)
         layers = [
             [_stack(values) for values in zip(*of_layer, strict=True)]
@@ -254,12 +255,9 @@ class FusedStep(Step):
 
     def unit(self, module: nn.Module, x: Tensor) -> Tensor:
         """WIRW or WCRW."""
-        unit = self.units[module]
-        shortcut = unit.shortcut or (None, None)
-        weights = (*unit.expand, *unit.reduce, *unit.last, *shortcut)
-        outer = unit.attention, unit.body_scale, unit.shortcut_scale
-        settings = self.kernels, self.epsilon, self.compute
-        return cast(Tensor, FusedUnit.apply(*settings, x, *weights, *outer))
+        sizes, weights = self.flat_units[module]
+        x = x.to(self.compute) if sizes.shortcut else x
+        return cast(Tensor, FusedUnit.apply(self.kernels, sizes, self.epsilon, x, weights))
 
     def weighed(
         self, module: nn.Module, a: Tensor, x: Tensor, gate: Tensor | None = None
@@ -268,15 +266,45 @@ class FusedStep(Step):
         weights = self.flat_coefficients[module]
         return cast(Tensor, Weighed.apply(self.kernels, a, x, weights, gate))
 
+    def _prepare_units(self, units: list[WIRW | WCRW], stacked: Stacked) -> None:
+        flat = flat_weights(
+            *(stacked.expand, stacked.reduce, stacked.last, stacked.shortcut),
+            *(stacked.vectors, *stacked.scales),
+        )
+        _, inner, middle, *_ = stacked.reduce[0].shape
+        sizes = UnitSizes(middle, inner, stacked.shortcut is not None, self.compute)
+        self.flat_units |= _by_module(units, ((sizes, weights) for weights in flat.unbind()))
+
     def _halves(self, x: Tensor) -> Sequence[Tensor]:
         halves = Halves.apply(self.kernels, x, LEAKY_SLOPE, self.compute)
         return cast("tuple[Tensor, Tensor]", halves)
 
 
-def attention_vectors(
-    attentions: list[ShuffleAttention], order: Tensor | None = None
-) -> tuple[Tensor, ...]:
-    """Return the vectors that `SelfGate` takes, [3, c] each; `order` is how the channels come."""
+def stack_units(units: list[WIRW | WCRW], order: Tensor, columns: dict[WCRW, Tensor]) -> Stacked:
+    """Stack the parameters of units of one shape; `columns` scale what a unit reads."""
+    expand, _, reduce, last, attention = zip(*(unit.body for unit in units), strict=True)
+    expanding, shortcut = _multiplied_out(expand), None
+    outer = [unit.identity_scale for unit in units if isinstance(unit, WIRW)]
+    if not outer:
+        wcrws = [cast(WCRW, unit) for unit in units]
+        outer = [unit.shortcut_scale for unit in wcrws]
+        kernels = _stack(unit.shortcut.weight for unit in wcrws)
+        if wcrws[0] in columns:
+            times = _stack(columns[unit] for unit in wcrws)[:, None, :, None, None]
+            expanding, kernels = expanding * times, kernels * times
+        shortcut = kernels, _stack(cast(Tensor, unit.shortcut.bias) for unit in wcrws)
+    return Stacked(
+        (expanding, _biases(expand)),
+        (_multiplied_out(reduce), _biases(reduce)),
+        (_multiplied_out(last)[:, order], _biases(last)[:, order]),
+        attention_vectors(cast("list[ShuffleAttention]", list(attention)), order),
+        (_stack(unit.body_scale.scale for unit in units), _stack(one.scale for one in outer)),
+        shortcut,
+    )
+
+
+def attention_vectors(attentions: list[ShuffleAttention], order: Tensor | None = None) -> Tensor:
+    """Return the vectors that `SelfGate` takes, [k, 3, c]; `order` is how the channels come."""
     mean = _stack(a.channel_weight for a in attentions)
     slope = _stack(a.spatial_weight for a in attentions)
     offset = _stack(a.spatial_bias for a in attentions)
@@ -286,7 +314,7 @@ def attention_vectors(
     halves = (mean, none), (none, slope), (_stack(a.channel_bias for a in attentions), offset)
     vectors = torch.stack([torch.cat(pair, 1) for pair in halves], 1)
     vectors = vectors.repeat(1, 1, attentions[0].groups)
-    return (vectors if order is None else vectors[:, :, order]).unbind()
+    return vectors if order is None else vectors[:, :, order]
 
 
 def _coefficient_layers(
@@ -313,6 +341,10 @@ def _multiplied_out(convs: Iterable[nn.Module]) -> Tensor:
     v = _stack(conv.weight_v for conv in normed)
     g = _stack(conv.weight_g for conv in normed)
     return v * (g / torch.linalg.vector_norm(v, dim=(2, 3, 4), keepdim=True))
+
+
+def _biases(convs: Iterable[nn.Module]) -> Tensor:
+    return _stack(cast(WeightNormConv2d, conv).bias for conv in convs)
 
 
 def _columns(block: WDIB) -> Tensor:

@@ -1,4 +1,4 @@
-"""Parts of FDIWN's training step as single steps of autograd, on the kernels of `kernels.cpp`.
+"""Parts of FDIWN's training step as single steps of autograd, on the kernels in `cpp`.
 
 All take and give [b, c, h, w], channels last. R is the type of features, L that of convolutions.
 """
@@ -9,14 +9,20 @@ All take and give [b, c, h, w], channels last. R is the type of features, L that
 
 from __future__ import annotations
 
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from lightsr.networks.kernels import Kernels
+
+Pair = tuple[Tensor, Tensor]
+"""A convolution's weight and bias."""
+
+OUTPUTS = 24
+"""Channels that every unit gives."""
 
 _NAMES = {torch.float32: "float", torch.float64: "double", torch.bfloat16: "bf16"}
 
@@ -26,58 +32,65 @@ class FusedUnit(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, kernels: Kernels, epsilon: float, compute: torch.dtype, x: Tensor, *weights: Any
+        ctx: Any, kernels: Kernels, sizes: UnitSizes, epsilon: float, x: Tensor, weights: Tensor
     ) -> Tensor:
-        """Weights: expand, reduce, last, shortcut (each with its bias), vectors, p, q."""
-        ew, eb, rw, rb, lw, lb, sw, sb, vectors, p, q = weights
-        kind = vectors.dtype
-        low = _dense(x.to(compute))
-        hidden = torch.addmm(eb, _rows(low), ew.t()).relu_()
-        inner = _picture(torch.addmm(rb, hidden, rw.t()), low)
-        body = _dense(F.conv2d(inner, lw, lb, padding=1))
-        beside = _dense(x) if sw is None else _dense(F.conv2d(low, sw, sb, padding=1))
-        out, kept = torch.empty_like(body, dtype=kind), _empty(kind, len(x), 2, body.shape[1])
-        name = _name("gated_sum", kind, compute, beside.dtype)
-        kernels(name, *_sizes(body), body, vectors, epsilon, p, beside, q, out, kept)
-        ctx.kernels, ctx.shortcut = kernels, sw is not None
-        ctx.save_for_backward(low, hidden, inner, body, beside, kept, ew, rw, lw, vectors, p, q, sw)
+        """[b, c, h, w] -> [b, 24, h, w]; `weights` as `flat_weights` gives them.
+
+        x is of the type of convolutions where the unit has a shortcut.
+        """
+        x, kind = _dense(x), weights.dtype
+        n, _, h, w = x.shape
+        out, body = (_features(like, n, OUTPUTS, h, w) for like in (kind, sizes.compute))
+        inner = _features(sizes.compute, n, sizes.inner, h, w)
+        beside = torch.empty_like(body) if sizes.shortcut else None
+        kept = _empty(kind, n, 2, OUTPUTS)
+        name = _name("unit", kind, sizes.compute, x.dtype)
+        kernels(name, *sizes.of(x), x, weights, epsilon, out, inner, body, beside, kept)
+        ctx.kernels, ctx.sizes = kernels, sizes
+        ctx.save_for_backward(x, weights, inner, body, beside, kept)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:
         """Return the gradients of x and of the weights."""
-        low, hidden, inner, body, beside, kept, ew, rw, lw, vectors, p, q, sw = ctx.saved_tensors
-        grad, kind, compute = _dense(grads[0]), vectors.dtype, body.dtype
-        by_body, by_beside = torch.empty_like(body), torch.empty_like(beside)
-        by_vectors = _empty(kind, len(low), 3, body.shape[1])
-        by_scales = _empty(kind, len(low), 2)
-        name = _name("gated_sum_backward", kind, compute, beside.dtype)
-        ctx.kernels(
-            name,
-            *(*_sizes(body), grad, body, vectors, p, beside, q, kept),
-            *(by_body, by_beside, by_vectors, by_scales),
-        )
-        by_inner, by_lw, by_lb = _convolution_backward(by_body, inner, lw)
-        by_inner, low_rows = _rows(by_inner), _rows(low)
-        by_hidden = by_inner @ rw
-        by_eb = _empty(kind, len(low), hidden.shape[1])
-        name = _name("relu_backward", kind, compute)
-        ctx.kernels(name, *_sizes(low), hidden.shape[1], by_hidden, hidden, by_eb)
-        by_x = _picture(by_hidden @ ew, low)
-        by_sw = by_sb = None
-        if ctx.shortcut:
-            by_low, by_sw, by_sb = _convolution_backward(by_beside, low, sw)
-            by_x = by_low.add_(by_x)
-        else:
-            by_x = by_beside.add_(by_x)
-        by_p, by_q = by_scales.sum(0).split(1)
-        return (
-            *(None, None, None, by_x),
-            *(by_hidden.t() @ low_rows, by_eb.sum(0).to(compute)),
-            *(by_inner.t() @ hidden, by_inner.sum(0)),
-            *(by_lw, by_lb, by_sw, by_sb, by_vectors.sum(0), by_p, by_q),
-        )
+        x, weights, *kept = ctx.saved_tensors
+        by_x, by_weights = torch.empty_like(x), _empty(weights.dtype, len(x), len(weights))
+        name = _name("unit_backward", weights.dtype, ctx.sizes.compute, x.dtype)
+        sizes, grad = ctx.sizes.of(x), _dense(grads[0])
+        ctx.kernels(name, *sizes, grad, x, weights, *kept, by_x, by_weights)
+        return None, None, None, by_x, by_weights.sum(0)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSizes:
+    """A unit's channels between its convolutions, and how it computes."""
+
+    middle: int
+    inner: int
+    shortcut: bool
+    compute: torch.dtype
+
+    def of(self, x: Tensor) -> tuple[int, ...]:
+        """Return the sizes that a kernel takes."""
+        n, c, h, w = x.shape
+        return n, h, w, c, self.middle, self.inner
+
+
+def flat_weights(
+    expand: Pair, reduce: Pair, last: Pair, shortcut: Pair | None, *rest: Tensor
+) -> Tensor:
+    """Return the weights of k units as the kernels take them, [k, all of a unit].
+
+    Pairs are weights [k, outputs, inputs, s, s] and biases; the rest are a unit's attention
+    vectors and its two scales.
+    """
+    parts: list[Tensor] = []
+    for pair in (expand, reduce, last, shortcut):
+        if pair is not None:
+            weight, bias = pair
+            parts += [weight.permute(0, 3, 4, 2, 1), bias]
+    return torch.cat([part.flatten(1) for part in (*parts, *rest)], 1)
 
 
 class Weighed(torch.autograd.Function):
@@ -122,10 +135,7 @@ class Halves(torch.autograd.Function):
         """[b, c, h, w] -> two [b, c / 2, h, w]."""
         x = _dense(x)
         n, c, h, w = x.shape
-        halves = [
-            torch.empty((n, c // 2, h, w), dtype=compute, memory_format=torch.channels_last)
-            for _ in range(2)
-        ]
+        halves = [_features(compute, n, c // 2, h, w) for _ in range(2)]
         kernels(_name("halves", x.dtype, compute), *_sizes(x), x, slope, *halves)
         ctx.kernels, ctx.slope, ctx.compute = kernels, slope, compute
         ctx.save_for_backward(x)
@@ -146,9 +156,12 @@ def _empty(kind: torch.dtype, *shape: int) -> Tensor:
     return torch.empty(shape, dtype=kind)
 
 
-def _name(kernel: str, kind: torch.dtype, compute: torch.dtype, beside: Any = None) -> str:
-    name = f"{kernel}_{_NAMES[kind]}_{_NAMES[compute]}"
-    return name if beside is None else f"{name}_{'wide' if beside == kind else 'low'}"
+def _features(kind: torch.dtype, *shape: int) -> Tensor:
+    return torch.empty(shape, dtype=kind, memory_format=torch.channels_last)
+
+
+def _name(kernel: str, *kinds: torch.dtype) -> str:
+    return "_".join((kernel, *(_NAMES[kind] for kind in kinds)))
 
 
 def _sizes(x: Tensor) -> tuple[int, int]:
@@ -157,22 +170,3 @@ def _sizes(x: Tensor) -> tuple[int, int]:
 
 def _dense(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def _rows(x: Tensor) -> Tensor:
-    """[b, c, h, w] -> [b * h * w, c]."""
-    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-
-
-def _picture(rows: Tensor, like: Tensor) -> Tensor:
-    """[b * h * w, c] -> [b, c, h, w]."""
-    n, _, h, w = like.shape
-    return rows.view(n, h, w, -1).permute(0, 3, 1, 2)
-
-
-def _convolution_backward(grad: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
-    backward = cast(Any, torch.ops.aten.convolution_backward)
-    outputs = weight.shape[0]
-    return backward(
-        grad, x, weight, [outputs], [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [True] * 3
-    )

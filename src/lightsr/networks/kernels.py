@@ -28,7 +28,7 @@ from lightsr.cache import Cache
 
 log = logging.getLogger("lightsr")
 
-SOURCE = Path(__file__).with_name("kernels.cpp")
+SOURCE = Path(__file__).with_name("cpp") / "kernels.cpp"
 FLAGS = (
     *("-O3", "-std=c++17", "-march=native", "-mprefer-vector-width=256", "-fopenmp"),
     # Let sums be vectorised; infinities and what is not a number stay what they are.
@@ -104,8 +104,9 @@ def _depends(compiler: str) -> tuple[str, ...]:
     """Return what the compiled library depends on."""
     command = [compiler, "--version"]
     version = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    source = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
-    return (source, version.stdout, *FLAGS, _processor())
+    sources = [SOURCE, *sorted(SOURCE.parent.glob("*.h"))]
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
+    return (*hashes, version.stdout, *FLAGS, _processor())
 
 
 def _processor() -> str:

@@ -1,0 +1,49 @@
+// What FDIWN's training step calls; compiled on the machine itself by kernels.py.
+//
+// R is the type of features, L that of convolutions, X that of a unit's input: one of both.
+
+#include "units.h"
+#include "weighing.h"
+
+#define UNITS(R, L, X, NAME)                                                                      \
+    void unit_##NAME(long n, long h, long w, long inputs, long middle, long inner, const X* x,    \
+                     const R* weights, double e, R* out, L* inners, L* body, L* beside,           \
+                     R* kept) {                                                                   \
+        unit<R, L, X>(n, h, w, inputs, middle, inner, x, weights, e, out, inners, body, beside,   \
+                      kept);                                                                      \
+    }                                                                                             \
+    void unit_backward_##NAME(long n, long h, long w, long inputs, long middle, long inner,       \
+                              const R* g, const X* x, const R* weights, const L* inners,          \
+                              const L* body, const L* beside, const R* kept, X* by_x,             \
+                              R* by_weights) {                                                    \
+        unit_backward<R, L, X>(n, h, w, inputs, middle, inner, g, x, weights, inners, body,       \
+                               beside, kept, by_x, by_weights);                                   \
+    }
+
+#define KERNELS(R, L, NAME)                                                                       \
+    void weighed_##NAME(long n, long m, const R* a, const R* x, const R* w, const L* gate,        \
+                        R* out, R* kept) {                                                        \
+        weighed<R, L, C>(n, m, a, x, w, gate, out, kept);                                         \
+    }                                                                                             \
+    void weighed_backward_##NAME(long n, long m, const R* g, const R* a, const R* x, const R* w,  \
+                                 const L* gate, const R* kept, R* by_a, R* by_x, R* by_w,         \
+                                 L* by_gate) {                                                    \
+        weighed_backward<R, L, C>(n, m, g, a, x, w, gate, kept, by_a, by_x, by_w, by_gate);       \
+    }                                                                                             \
+    void halves_##NAME(long n, long m, const R* x, double slope, L* first, L* second) {           \
+        halves<R, L, C>(n, m, x, slope, first, second);                                           \
+    }                                                                                             \
+    void halves_backward_##NAME(long n, long m, const L* first, const L* second, const R* x,      \
+                                double slope, R* by_x) {                                          \
+        halves_backward<R, L, C>(n, m, first, second, x, slope, by_x);                            \
+    }
+
+extern "C" {
+KERNELS(float, bf16, float_bf16)
+KERNELS(float, float, float_float)
+KERNELS(double, double, double_double)
+UNITS(float, bf16, float, float_bf16_float)
+UNITS(float, bf16, bf16, float_bf16_bf16)
+UNITS(float, float, float, float_float_float)
+UNITS(double, double, double, double_double_double)
+}

@@ -1,0 +1,298 @@
+// FDIWN's units, WIRW and WCRW, forward and backward: a sample after the other, so that what lies
+// between their products stays in the cache. What is wide (`middle`) is computed twice, not kept.
+//
+// x is [samples, rows, width, inputs], of type R for a WIRW and L for a WCRW. Weights are one
+// vector, see `Parts`; so are their gradients, for each sample.
+#pragma once
+
+#include "gating.h"
+#include "products.h"
+
+namespace {
+
+constexpr int C = 24;  // Channels that a unit gives.
+
+// Where what lies in a unit's weights; matrices are [from, to], a kernel's rows and columns first.
+struct Parts {
+    long inputs, middle, inner;
+    bool shortcut;
+    long expand = 0, expand_bias = expand + inputs * middle;
+    long reduce = expand_bias + middle, reduce_bias = reduce + middle * inner;
+    long last = reduce_bias + inner, last_bias = last + 9 * inner * C;
+    long beside = last_bias + C, beside_bias = beside + (shortcut ? 9 * inputs * C : 0);
+    long vectors = beside_bias + (shortcut ? C : 0), p = vectors + 3 * C, q = p + 1, size = q + 1;
+
+    Parts(long inputs, long middle, long inner, bool shortcut)
+        : inputs(inputs), middle(middle), inner(inner), shortcut(shortcut) {}
+};
+
+// A picture of `channels`, with a border of zeros.
+template <class L>
+struct Bordered {
+    L* values;
+    long rows, width, channels, row;
+
+    Bordered(Scratch& scratch, const L* from, long rows, long width, long channels)
+        : rows(rows), width(width), channels(channels), row((width + 2) * channels) {
+        values = scratch.take<L>((rows + 2) * row);
+        std::memset(values, 0, sizeof(L) * row);
+        for (long y = 0; y < rows; y++) {
+            L* to = values + (y + 1) * row;
+            std::memset(to, 0, sizeof(L) * channels);
+            std::memcpy(to + channels, from + y * width * channels, sizeof(L) * width * channels);
+            std::memset(to + (width + 1) * channels, 0, sizeof(L) * channels);
+        }
+        std::memset(values + (rows + 1) * row, 0, sizeof(L) * row);
+    }
+    static size_t bytes(long rows, long width, long channels) {
+        return Scratch::bytes_of<L>((rows + 2) * (width + 2) * channels);
+    }
+    Source<L> source() const { return {values, channels, row, 3, row}; }
+};
+
+template <class L>
+Source<L> flat(const L* values, long channels) {
+    return {values, channels, 0, 1, 0};
+}
+
+// The weights of a 3x3 convolution [3, 3, inputs, outputs], packed for the gradient of its input.
+template <class L, class R>
+Packed<L> turned(const R* weights, long inputs, long outputs) {
+    return Packed<L>(9 * outputs, inputs, [=](long k, long n) {
+        long tap = 8 - k / outputs, output = k % outputs;
+        return weights[(tap * inputs + n) * outputs + output];
+    });
+}
+
+template <class L, class R>
+Packed<L> straight(const R* weights, long depth, long outputs) {
+    return Packed<L>(depth, outputs, [=](long k, long n) { return weights[k * outputs + n]; });
+}
+
+template <class L, class R>
+Packed<L> transposed(const R* weights, long depth, long outputs) {
+    return Packed<L>(depth, outputs, [=](long k, long n) { return weights[n * depth + k]; });
+}
+
+// Gradient of a 3x3 convolution's weights [3, 3, inputs, outputs] and of its bias.
+template <class L, class R>
+void convolution_gradient(Scratch& scratch, const Bordered<L>& x, const L* grad, long outputs,
+                          R* by_weights, R* by_bias) {
+    const long w = x.width;
+    Paired<L> shifted(scratch, x.values, x.rows + 2, w + 2, x.row, x.channels, 1);
+    Paired<L> right(scratch, grad, x.rows, w, w * outputs, outputs, 2);
+    for (int y = 0; y < 3; y++)
+        gradient(shifted, y * shifted.row, 3 * x.channels, right, x.rows, w, outputs,
+                 by_weights + y * 3 * x.channels * outputs);
+    column_sums(right, x.rows, w, outputs, by_bias);
+}
+
+template <class R, class L>
+struct Unit {
+    const Parts parts;
+    const long rows, width, pixels, wide_pitch;
+    const R* weights;
+
+    Unit(const Parts& parts, long rows, long width, const R* weights)
+        : parts(parts), rows(rows), width(width), pixels(rows * width),
+          wide_pitch(rounded(parts.middle, Vectors<L>::WIDTH)), weights(weights) {}
+
+    // Convolve a bordered picture, and put it down as [pixels, outputs].
+    void convolve(const Bordered<L>& from, const Packed<L>& by, const R* bias, L* to) const {
+        const long outputs = by.outputs;
+        product(from.source(), by, rows, width, [=](long i, long n, typename Vectors<L>::V sum) {
+            store(to + i * outputs + n, sum + at(bias + n, outputs - n), outputs - n);
+        });
+    }
+
+    void expand(const L* x, const Packed<L>& by, L* hidden) const {
+        const R* bias = weights + parts.expand_bias;
+        product(flat(x, parts.inputs), by, 1, pixels, [=](long i, long n, typename Vectors<L>::V sum) {
+            auto value = sum + at(bias + n, parts.middle - n);
+            store(hidden + i * wide_pitch + n, value < 0 ? value * 0 : value, Vectors<L>::WIDTH);
+        });
+    }
+
+    static typename Vectors<L>::V at(const R* values, long count) {
+        typename Vectors<L>::V v = {};
+        for (long i = 0; i < Vectors<L>::WIDTH; i++) v[i] = i < count ? values[i] : R(0);
+        return v;
+    }
+};
+
+template <class R, class L, class X>
+const L* narrow(Scratch& scratch, const X* x, long count) {
+    if constexpr (std::is_same<X, L>::value) {
+        return x;
+    } else {
+        L* to = scratch.take<L>(count);
+        for (long i = 0; i < count; i++) put(to[i], x[i]);
+        return to;
+    }
+}
+
+// `inner`, `body`, `beside` (of a WCRW) and `kept` (see gated_sum) are for the gradient.
+template <class R, class L, class X>
+void unit(long samples, long rows, long width, long inputs, long middle, long inner_channels,
+          const X* x, const R* weights, double epsilon, R* out, L* inner, L* body, L* beside,
+          R* kept) {
+    const Parts parts(inputs, middle, inner_channels, beside != nullptr);
+    const Unit<R, L> unit(parts, rows, width, weights);
+    const long pixels = unit.pixels, pitch = unit.wide_pitch;
+    const auto expand = straight<L>(weights + parts.expand, inputs, middle);
+    const auto reduce = straight<L>(weights + parts.reduce, middle, inner_channels);
+    const auto last = straight<L>(weights + parts.last, 9 * inner_channels, C);
+    const auto aside = straight<L>(weights + parts.beside, beside ? 9 * inputs : 0, C);
+#pragma omp parallel for schedule(static)
+    for (long s = 0; s < samples; s++) {
+        thread_local Scratch scratch;
+        scratch.reserve(Scratch::bytes_of<L>(pixels * inputs) + Scratch::bytes_of<L>(pixels * pitch) +
+                        Bordered<L>::bytes(rows, width, inner_channels) +
+                        Bordered<L>::bytes(rows, width, inputs));
+        const X* xs = x + s * pixels * inputs;
+        L* inners = inner + s * pixels * inner_channels;
+        L* bodies = body + s * pixels * C;
+        const L* low = narrow<R, L>(scratch, xs, pixels * inputs);
+        L* hidden = scratch.take<L>(pixels * pitch);
+        unit.expand(low, expand, hidden);
+        const R* bias = weights + parts.reduce_bias;
+        product(flat<L>(hidden, pitch), reduce, 1, pixels,
+                [=](long i, long n, typename Vectors<L>::V sum) {
+                    store(inners + i * inner_channels + n, sum + unit.at(bias + n, inner_channels - n),
+                          inner_channels - n);
+                });
+        Bordered<L> bordered(scratch, inners, rows, width, inner_channels);
+        unit.convolve(bordered, last, weights + parts.last_bias, bodies);
+        R* own = kept + s * 2 * C;
+        R* outs = out + s * pixels * C;
+        const R *vectors = weights + parts.vectors, p = weights[parts.p], q = weights[parts.q];
+        if constexpr (std::is_same<X, R>::value) {
+            if (!parts.shortcut) {
+                gated_sum<C>(pixels, bodies, vectors, R(epsilon), p, xs, q, outs, own);
+                continue;
+            }
+        }
+        L* besides = beside + s * pixels * C;
+        Bordered<L> around(scratch, low, rows, width, inputs);
+        unit.convolve(around, aside, weights + parts.beside_bias, besides);
+        gated_sum<C>(pixels, bodies, vectors, R(epsilon), p, besides, q, outs, own);
+    }
+}
+
+template <class R, class L, class X>
+void unit_backward(long samples, long rows, long width, long inputs, long middle,
+                   long inner_channels, const R* grad, const X* x, const R* weights, const L* inner,
+                   const L* body, const L* beside, const R* kept, X* by_x, R* by_weights) {
+    using V = typename Vectors<L>::V;
+    constexpr long WIDTH = Vectors<L>::WIDTH;
+    const Parts parts(inputs, middle, inner_channels, beside != nullptr);
+    const Unit<R, L> unit(parts, rows, width, weights);
+    const long pixels = unit.pixels, pitch = unit.wide_pitch;
+    const auto expand = straight<L>(weights + parts.expand, inputs, middle);
+    const auto expand_turned = transposed<L>(weights + parts.expand, middle, inputs);
+    const auto reduce_turned = transposed<L>(weights + parts.reduce, inner_channels, middle);
+    const auto last_turned = turned<L>(weights + parts.last, inner_channels, C);
+    const auto aside_turned = turned<L>(weights + parts.beside, beside ? inputs : 0, C);
+#pragma omp parallel for schedule(static)
+    for (long s = 0; s < samples; s++) {
+        thread_local Scratch scratch;
+        scratch.reserve(
+            2 * Scratch::bytes_of<R>(pixels * std::max<long>(C, inputs)) +
+            2 * Scratch::bytes_of<L>(pixels * (C + inputs + inner_channels + 2 * pitch)) + 
+            2 * Bordered<L>::bytes(rows, width, C) + Bordered<L>::bytes(rows, width, inputs) +
+            Bordered<L>::bytes(rows, width, inner_channels) + 
+            2 * Paired<L>::bytes(rows + 2, width + 2, C) +
+            Paired<L>::bytes(rows + 2, width + 2, inner_channels) +
+            Paired<L>::bytes(rows + 2, width + 2, inputs) +
+            Paired<L>::bytes(1, pixels, 2 * pitch + inputs + inner_channels) + 8192);
+        const R* grads = grad + s * pixels * C;
+        const X* xs = x + s * pixels * inputs;
+        X* by_xs = by_x + s * pixels * inputs;
+        R* own = by_weights + s * parts.size;
+        const R *vectors = weights + parts.vectors, p = weights[parts.p], q = weights[parts.q];
+
+        L* by_body = scratch.take<L>(pixels * C);
+        {
+            R* part = scratch.take<R>(pixels * C);
+            const L* bodies = body + s * pixels * C;
+            const R* kepts = kept + s * 2 * C;
+            auto backward = [&](auto y) {
+                gated_sum_backward<C>(pixels, grads, bodies, vectors, p, y, kepts, by_body,
+                                      own + parts.vectors, own + parts.p, own + parts.q, part);
+            };
+            if constexpr (std::is_same<X, L>::value) {
+                if (parts.shortcut)
+                    backward(beside + s * pixels * C);
+                else
+                    backward(xs);
+            } else {
+                backward(xs);
+            }
+        }
+
+        // The 3x3 convolution.
+        L* by_inner = scratch.take<L>(pixels * inner_channels);
+        {
+            Bordered<L> around(scratch, by_body, rows, width, C);
+            product(around.source(), last_turned, rows, width, [=](long i, long n, V sum) {
+                store(by_inner + i * inner_channels + n, sum, inner_channels - n);
+            });
+            Bordered<L> inners(scratch, inner + s * pixels * inner_channels, rows, width,
+                               inner_channels);
+            convolution_gradient(scratch, inners, by_body, C, own + parts.last,
+                                 own + parts.last_bias);
+        }
+
+        // The two 1x1 ones.
+        const L* low = narrow<R, L>(scratch, xs, pixels * inputs);
+        L* hidden = scratch.take<L>(pixels * pitch);
+        L* by_hidden = scratch.take<L>(pixels * pitch);
+        unit.expand(low, expand, hidden);
+        product(flat<L>(by_inner, inner_channels), reduce_turned, 1, pixels,
+                [=](long i, long n, V sum) {
+                    V value;
+                    for (long j = 0; j < WIDTH; j++) value[j] = wide(hidden[i * pitch + n + j]);
+                    store(by_hidden + i * pitch + n, value > 0 ? sum : V{}, WIDTH);
+                });
+        {
+            Paired<L> left(scratch, hidden, 1, pixels, 0, pitch, 2);
+            Paired<L> right(scratch, by_inner, 1, pixels, 0, inner_channels, 2);
+            gradient(left, 0, middle, right, 1, pixels, inner_channels, own + parts.reduce);
+            column_sums(right, 1, pixels, inner_channels, own + parts.reduce_bias);
+        }
+        {
+            Paired<L> left(scratch, low, 1, pixels, 0, inputs, 2);
+            Paired<L> right(scratch, by_hidden, 1, pixels, 0, pitch, 2);
+            gradient(left, 0, inputs, right, 1, pixels, middle, own + parts.expand);
+            column_sums(right, 1, pixels, middle, own + parts.expand_bias);
+        }
+
+        // What goes beside the body.
+        if constexpr (std::is_same<X, L>::value) {
+            if (parts.shortcut) {
+                L* by_beside = scratch.take<L>(pixels * C);
+                for (long i = 0; i < pixels * C; i++) put(by_beside[i], grads[i] * q);
+                R* sums = scratch.take<R>(pixels * inputs);
+                Bordered<L> around(scratch, by_beside, rows, width, C);
+                product(around.source(), aside_turned, rows, width, [=](long i, long n, V sum) {
+                    store(sums + i * inputs + n, sum, inputs - n);
+                });
+                Bordered<L> xs_around(scratch, low, rows, width, inputs);
+                convolution_gradient(scratch, xs_around, by_beside, C, own + parts.beside,
+                                     own + parts.beside_bias);
+                product(flat<L>(by_hidden, pitch), expand_turned, 1, pixels,
+                        [=](long i, long n, V sum) {
+                            store(by_xs + i * inputs + n,
+                                  sum + unit.at(sums + i * inputs + n, inputs - n), inputs - n);
+                        });
+                continue;
+            }
+        }
+        product(flat<L>(by_hidden, pitch), expand_turned, 1, pixels, [=](long i, long n, V sum) {
+            store(by_xs + i * inputs + n, sum + q * unit.at(grads + i * C + n, inputs - n),
+                  inputs - n);
+        });
+    }
+}
+
+}  // namespace
