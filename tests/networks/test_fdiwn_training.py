@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import statistics
 from typing import cast
 
 import pytest
@@ -48,22 +49,25 @@ def test_training_form_and_its_gradients_are_equal(
 
 
 def test_kernels_are_as_exact_in_float32_as_torch(kernels: Kernels) -> None:
-    network = cast(FDIWN, perturbed(fdiwn(2)))
+    """Over several networks: in one of them a ReLU may turn by the last bit of what it reads."""
+    ratios = [_off(seed, kernels) / _off(seed, None) for seed in range(5)]
+    assert statistics.median(ratios) < 2, ratios
+
+
+def _off(seed: int, kernels: Kernels | None) -> float:
+    """Return how far float32 gradients are from those in float64: the middle one, relatively."""
+    torch.manual_seed(seed)
+    network = cast(FDIWN, perturbed(fdiwn(2), seed=seed))
     network.start_at_bicubic()
-    network = cast(FDIWN, perturbed(network, seed=1))
-    x = nn.functional.interpolate(noise(2, 3, 5, 5), size=(19, 16), mode="bicubic").clamp(0, 1)
-    by = noise(2, 3, 38, 32, seed=1)
+    network = cast(FDIWN, perturbed(network, seed=seed + 1))
     exact = copy.deepcopy(network).double()
-    forms: list[tuple[nn.Module, FDIWN, torch.dtype]] = [
-        (FDIWNTraining(exact, torch.float64), exact, torch.float64),
-        (FDIWNTraining(network), network, torch.float32),
-        (FDIWNTraining(network, kernels=kernels), network, torch.float32),
-    ]
-    wanted, torchs, ours = (
-        torch.cat([g.flatten() for g in gradients(form, of, x.to(kind), by.to(kind)).values()])
-        for form, of, kind in forms
-    )
-    assert (ours - wanted).norm() < 4 * (torchs - wanted).norm()
+    x = noise(2, 3, 5, 5, seed=seed)
+    x = nn.functional.interpolate(x, size=(19, 16), mode="bicubic").clamp(0, 1)
+    by = noise(2, 3, 38, 32, seed=seed + 1)
+    got = gradients(FDIWNTraining(network, kernels=kernels), network, x, by)
+    wanted = gradients(FDIWNTraining(exact, torch.float64), exact, x.double(), by.double())
+    parts = [(got[name] - one).norm() / (one.norm() + 1e-30) for name, one in wanted.items()]
+    return float(torch.stack(parts).median())
 
 
 def test_what_is_no_number_stays_none(kernels: Kernels) -> None:

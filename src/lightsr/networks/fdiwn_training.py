@@ -36,7 +36,16 @@ from lightsr.networks.fdiwn import (
     CombinationCoefficient,
     ShuffleAttention,
 )
-from lightsr.networks.fused import FusedUnit, Halves, UnitSizes, Weighed, flat_weights
+from lightsr.networks.fused import (
+    Close,
+    Convolution,
+    FusedUnit,
+    Halves,
+    Join,
+    UnitSizes,
+    Weighed,
+    flat_weights,
+)
 from lightsr.networks.gradients import GatedSum, SelfGate, Statistics
 from lightsr.networks.kernels import Kernels
 from lightsr.networks.layers import WeightNormConv2d, shuffle_order
@@ -125,15 +134,13 @@ class Step:
         gates = _stack(
             block.scf.gate.weight * columns[block.scf.fuse][:, None, None] for block in blocks
         )
-        self.gates = _by_module(
-            [block.scf for block in blocks], gates.flatten(2).to(compute).unbind()
-        )
+        self.gates = _by_module([block.scf for block in blocks], self._matrices(gates.flatten(2)))
 
     def group(self, group: FSWG, x: Tensor) -> Tensor:
         """FSWG."""
         o1 = self.block(group.wdib1, x)
         o2 = self.block(group.wdib2, o1)
-        o3 = self.block(group.wdib3, o2 + self._convolve(group.conv, o1.to(self.compute)))
+        o3 = self.block(group.wdib3, o2 + self._convolve(group.conv, o1))
         s1 = self._fuse(group.fuse1, o1, o2)
         s2 = self._fuse(group.fuse2, s1, o3)
         residual = self.unit(group.residual, x)
@@ -154,6 +161,10 @@ class Step:
             self.weighed(block.coefficient_a2, a, b, gate_b),
         )
         a, b = self.unit(block.wirw_a2, a), self.unit(block.wirw_b2, b)
+        return self.closed(block, x, a, b)
+
+    def closed(self, block: WDIB, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        """SCF of two branches, the sum with x, and its attention."""
         z = torch.cat((a.to(self.compute), b.to(self.compute)), 1)
         gate = _linear(z, self.gates[block.scf]).to(self.kind).sigmoid()
         fused = torch.addcmul(x, gate, b) + self.unit(block.scf.fuse, z)
@@ -189,8 +200,8 @@ class Step:
         return torch.sigmoid(values).mean(0)[:, :, None, None]
 
     def _convolve(self, conv: nn.Conv2d, x: Tensor) -> Tensor:
-        weight = conv.weight.to(self.compute)
-        return F.conv2d(x, weight, padding=1, groups=conv.groups).to(self.kind)
+        weight, low = conv.weight.to(self.compute), x.to(self.compute)
+        return F.conv2d(low, weight, padding=1, groups=conv.groups).to(self.kind)
 
     def _distilled(self, conv: nn.Module, x: Tensor) -> Tensor:
         return F.conv2d(x, self.distilled[conv], padding=1)
@@ -235,6 +246,10 @@ class Step:
         laid = weight.to(self.compute).permute(0, 1, 3, 4, 2).contiguous()
         return laid.permute(0, 1, 4, 2, 3).unbind()
 
+    def _matrices(self, weight: Tensor) -> tuple[Tensor, ...]:
+        """Return the weights of 1x1 convolutions [k, outputs, inputs] one by one."""
+        return weight.to(self.compute).unbind()
+
 
 class FusedStep(Step):
     """A step on compiled kernels."""
@@ -274,6 +289,31 @@ class FusedStep(Step):
         _, inner, middle, *_ = stacked.reduce[0].shape
         sizes = UnitSizes(middle, inner, stacked.shortcut is not None, self.compute)
         self.flat_units |= _by_module(units, ((sizes, weights) for weights in flat.unbind()))
+
+    def closed(self, block: WDIB, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        """SCF of two branches, the sum with x, and its attention."""
+        z = cast(Tensor, Join.apply(self.kernels, self.compute, a, b))
+        features = x, b, self.unit(block.scf.fuse, z), z
+        parameters = self.gates[block.scf], self.attentions[block.attention]
+        return cast(Tensor, Close.apply(self.kernels, self.epsilon, *features, *parameters))
+
+    def _convolve(self, conv: nn.Conv2d, x: Tensor) -> Tensor:
+        if conv.groups > 1:
+            return super()._convolve(conv, x)
+        (weight,) = self._kernels(conv.weight[None])
+        return cast(Tensor, Convolution.apply(self.kernels, self.compute, x, weight))
+
+    def _distilled(self, conv: nn.Module, x: Tensor) -> Tensor:
+        weight = self.distilled[conv]
+        return cast(Tensor, Convolution.apply(self.kernels, self.compute, x, weight))
+
+    def _kernels(self, weight: Tensor) -> tuple[Tensor, ...]:
+        """[k, outputs, inputs, 3, 3] -> k times [3, 3, inputs, outputs]."""
+        return weight.permute(0, 3, 4, 2, 1).contiguous().unbind()
+
+    def _matrices(self, weight: Tensor) -> tuple[Tensor, ...]:
+        """[k, outputs, inputs] -> k times [inputs, outputs]."""
+        return weight.transpose(1, 2).contiguous().unbind()
 
     def _halves(self, x: Tensor) -> Sequence[Tensor]:
         halves = Halves.apply(self.kernels, x, LEAKY_SLOPE, self.compute)

@@ -152,6 +152,95 @@ class Halves(torch.autograd.Function):
         return None, by_x, None, None
 
 
+class Convolution(torch.autograd.Function):
+    """A 3x3 convolution without a bias, computed in another type than it reads and gives."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, kernels: Kernels, compute: torch.dtype, x: Tensor, weights: Tensor
+    ) -> Tensor:
+        """[b, inputs, h, w] -> [b, outputs, h, w]; weights [3, 3, inputs, outputs]."""
+        x, outputs = _dense(x), weights.shape[-1]
+        n, c, h, w = x.shape
+        out = _features(x.dtype, n, outputs, h, w)
+        kernels(
+            _name("convolve", weights.dtype, compute, x.dtype), n, h, w, c, outputs, x, weights, out
+        )
+        ctx.kernels, ctx.compute = kernels, compute
+        ctx.save_for_backward(x, weights)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Return the gradients of x and of the weights."""
+        x, weights = ctx.saved_tensors
+        n, c, h, w = x.shape
+        by_x, by_weights = torch.empty_like(x), _empty(weights.dtype, n, *weights.shape)
+        name = _name("convolve_backward", weights.dtype, ctx.compute, x.dtype)
+        sizes = n, h, w, c, weights.shape[-1]
+        ctx.kernels(name, *sizes, _dense(grads[0]), x, weights, by_x, by_weights)
+        return None, None, by_x, by_weights.sum(0)
+
+
+class Join(torch.autograd.Function):
+    """Two features side by side, in the type of convolutions."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Kernels, compute: torch.dtype, a: Tensor, b: Tensor) -> Tensor:
+        """Two [b, 24, h, w] -> [b, 48, h, w]."""
+        a, b = _dense(a), _dense(b)
+        n, c, h, w = a.shape
+        out = _features(compute, n, 2 * c, h, w)
+        kernels(_name("join", a.dtype, compute), *_sizes(a), a, b, out)
+        ctx.kernels, ctx.kinds = kernels, (a.dtype, compute)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Return the gradients of both."""
+        grad = _dense(grads[0])
+        n, c, h, w = grad.shape
+        halves = [_features(ctx.kinds[0], n, c // 2, h, w) for _ in range(2)]
+        ctx.kernels(_name("join_backward", *ctx.kinds), *_sizes(grad), grad, *halves)
+        return None, None, *halves
+
+
+class Close(torch.autograd.Function):
+    """What ends a WDIB: attention(x + sigmoid(gate(z)) * b + fused), shuffled.
+
+    The gate is a 1x1 convolution, its weights [48, 24]; the attention as in `SelfGate`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Kernels, epsilon: float, *inputs: Tensor) -> Tensor:
+        """x, b, fused [n, 24, h, w], z [n, 48, h, w], weights, vectors -> [n, 24, h, w]."""
+        x, b, fused, z = (_dense(features) for features in inputs[:4])
+        weights, vectors = inputs[4:]
+        out, t, gate = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x, dtype=z.dtype)
+        kept = _empty(x.dtype, len(x), 2, OUTPUTS)
+        features = x, b, fused, z, weights, vectors
+        kernels(
+            _name("close", x.dtype, z.dtype), *_sizes(x), *features, epsilon, out, gate, t, kept
+        )
+        ctx.kernels = kernels
+        ctx.save_for_backward(b, z, weights, vectors, gate, t, kept)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Return the gradients of all six."""
+        saved = b, z, weights, vectors, *_ = ctx.saved_tensors
+        by_t, by_b, by_z = torch.empty_like(b), torch.empty_like(b), torch.empty_like(z)
+        by_weights, by_vectors = (_empty(b.dtype, len(b), *p.shape) for p in (weights, vectors))
+        given = by_t, by_b, by_z, by_weights, by_vectors
+        name = _name("close_backward", b.dtype, z.dtype)
+        ctx.kernels(name, *_sizes(b), _dense(grads[0]), *saved, *given)
+        return None, None, by_t, by_b, by_t, by_z, by_weights.sum(0), by_vectors.sum(0)
+
+
 def _empty(kind: torch.dtype, *shape: int) -> Tensor:
     return torch.empty(shape, dtype=kind)
 

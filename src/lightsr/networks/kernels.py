@@ -68,7 +68,8 @@ def load_kernels() -> Kernels | None:
         return Kernels(_loaded(_library(compiler)))
     except (OSError, subprocess.SubprocessError) as error:
         output = getattr(error, "stderr", None) or str(error)
-        reason = next(iter(output.strip().splitlines()), type(error).__name__)
+        lines = output.strip().splitlines()
+        reason = next(iter([line for line in lines if "error:" in line] or lines), repr(error))
         log.warning("%s could not compile the kernels, training is slower: %s", compiler, reason)
         return None
 

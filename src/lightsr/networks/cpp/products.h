@@ -41,6 +41,7 @@ struct Vectors<float> {
         std::memcpy(&v, x, sizeof v);
         return v;
     }
+    static V widened(const float* x) { return load(x); }
     static V add(V sum, const float* a, Factors b) { return sum + *a * b; }
 };
 
@@ -55,6 +56,7 @@ struct Vectors<double> {
         std::memcpy(&v, x, sizeof v);
         return v;
     }
+    static V widened(const double* x) { return load(x); }
     static V add(V sum, const double* a, Factors b) { return sum + *a * b; }
 };
 
@@ -68,6 +70,11 @@ struct Vectors<bf16> {
         Factors v;
         std::memcpy(&v, x, sizeof v);
         return v;
+    }
+    static V widened(const bf16* x) {
+        uint16_t narrow __attribute__((vector_size(16)));
+        std::memcpy(&narrow, x, sizeof narrow);
+        return (V)(__builtin_convertvector(narrow, Factors) << 16);
     }
     static V add(V sum, const bf16* a, Factors b) {
         uint32_t pair;
@@ -96,6 +103,8 @@ inline void store(L* to, V values, long count) {
         for (long i = 0; i < WIDTH; i++) put(narrow[i], values[i]);
     if (count >= WIDTH)
         std::memcpy(to, narrow, sizeof narrow);
+    else if (count == WIDTH / 2)
+        std::memcpy(to, narrow, sizeof narrow / 2);
     else
         for (long i = 0; i < count; i++) to[i] = narrow[i];
 }
@@ -128,18 +137,22 @@ public:
     }
 };
 
-// Weights [depth, outputs], as `Packed` wants them: [depth / PAIR, columns, PAIR].
+// Weights [depth, outputs] laid out as products read them, [depth / PAIR, columns, PAIR], and a
+// bias.
 template <class L>
 struct Packed {
     using Kind = Vectors<L>;
+    using R = typename Kind::R;
     long depth, outputs, columns;
     std::unique_ptr<L[]> values;
+    std::unique_ptr<R[]> biases;
 
-    // `weight(k, n)` gives the weights.
+    // `weight(k, n)` gives the weights; no bias is as good as zero.
     template <class Weight>
-    Packed(long depth, long outputs, Weight weight)
+    Packed(long depth, long outputs, const R* bias, Weight weight)
         : depth(depth), outputs(outputs), columns(rounded(outputs, Kind::WIDTH)),
-          values(new L[depth * columns]()) {
+          values(new L[depth * columns]()), biases(new R[columns]()) {
+        if (bias != nullptr) std::copy(bias, bias + outputs, biases.get());
         for (long k = 0; k < depth; k++)
             for (long n = 0; n < outputs; n++)
                 put(values[(k / Kind::PAIR * columns + n) * Kind::PAIR + k % Kind::PAIR],
@@ -162,7 +175,14 @@ __attribute__((noinline)) void product_tile(const Source<L>& from, const L* star
                                             const Packed<L>& weights, long first,
                                             typename Vectors<L>::V (*to)[MOST]) {
     using Kind = Vectors<L>;
-    typename Kind::V sums[M][N] = {};
+    using R = typename Kind::R;
+    typename Kind::V sums[M][N];
+    UNROLL
+    for (int v = 0; v < N; v++) {
+        auto bias = Vectors<R>::load(weights.biases.get() + first + v * Kind::WIDTH);
+        UNROLL
+        for (int m = 0; m < M; m++) sums[m][v] = bias;
+    }
     const L* factors = weights.values.get() + first * Kind::PAIR;
     const long step = weights.columns * Kind::PAIR, pairs = weights.depth / from.runs / Kind::PAIR;
     const long pixel = from.pixel;
@@ -239,22 +259,29 @@ struct Paired {
             return;
         }
         const long count = (width + step - 1) / step;
-        L* to = scratch.take<L>(rows * count * channels * 2);
-        values = to, pixels = channels * 4 / step, row = count * channels * 2;
-        for (long y = 0; y < rows; y++)
-            for (long i = 0; i < count; i++) {
-                const L* left = from + y * pitch + i * step * channels;
-                L* both = to + y * row + i * channels * 2;
-                // There is nothing beside the last pixel of a row.
-                if (i * step + 1 < width)
+        uint32_t* to = scratch.take<uint32_t>(rows * count * channels);
+        values = reinterpret_cast<const L*>(to);
+        pixels = channels * 4 / step, row = count * channels * 2;
+        for (long y = 0; y < rows; y++) {
+            const L* left = from + y * pitch;
+            const long last = width - 1, whole = last / step + (last % step != 0);
+            for (long i = 0, run = step == 1 ? whole * channels : channels; i < whole * channels;
+                 i += run, left += run * step, to += run)
 INDEPENDENT
-                    for (long c = 0; c < channels; c++) {
-                        both[2 * c] = left[c];
-                        both[2 * c + 1] = left[channels + c];
-                    }
-                else
-                    for (long c = 0; c < channels; c++) both[2 * c] = left[c], both[2 * c + 1] = L{};
+                for (long c = 0; c < run; c++) to[c] = pair(left[c], left[channels + c]);
+            // There is nothing beside the last pixel of a row.
+            if (whole < count) {
+                for (long c = 0; c < channels; c++) to[c] = pair(left[c], L{});
+                to += channels;
             }
+        }
+    }
+    static uint32_t pair(bf16 first, bf16 second) {
+        return first.bits | uint32_t(second.bits) << 16;
+    }
+    template <class T>
+    static uint32_t pair(T, T) {
+        return 0;  // Never: only bf16 is multiplied in pairs.
     }
     static size_t bytes(long rows, long width, long channels) {
         return Scratch::bytes_of<L>(rows * (width + 1) * channels * 2);

@@ -58,23 +58,23 @@ Source<L> flat(const L* values, long channels) {
 // The weights of a 3x3 convolution [3, 3, inputs, outputs], packed for the gradient of its input.
 template <class L, class R>
 Packed<L> turned(const R* weights, long inputs, long outputs) {
-    return Packed<L>(9 * outputs, inputs, [=](long k, long n) {
+    return Packed<L>(9 * outputs, inputs, nullptr, [=](long k, long n) {
         long tap = 8 - k / outputs, output = k % outputs;
         return weights[(tap * inputs + n) * outputs + output];
     });
 }
 
 template <class L, class R>
-Packed<L> straight(const R* weights, long depth, long outputs) {
-    return Packed<L>(depth, outputs, [=](long k, long n) { return weights[k * outputs + n]; });
+Packed<L> straight(const R* weights, const R* bias, long depth, long outputs) {
+    return Packed<L>(depth, outputs, bias, [=](long k, long n) { return weights[k * outputs + n]; });
 }
 
 template <class L, class R>
 Packed<L> transposed(const R* weights, long depth, long outputs) {
-    return Packed<L>(depth, outputs, [=](long k, long n) { return weights[n * depth + k]; });
+    return Packed<L>(depth, outputs, nullptr, [=](long k, long n) { return weights[n * depth + k]; });
 }
 
-// Gradient of a 3x3 convolution's weights [3, 3, inputs, outputs] and of its bias.
+// Gradient of a 3x3 convolution's weights [3, 3, inputs, outputs] and of its bias, if it has one.
 template <class L, class R>
 void convolution_gradient(Scratch& scratch, const Bordered<L>& x, const L* grad, long outputs,
                           R* by_weights, R* by_bias) {
@@ -84,49 +84,36 @@ void convolution_gradient(Scratch& scratch, const Bordered<L>& x, const L* grad,
     for (int y = 0; y < 3; y++)
         gradient(shifted, y * shifted.row, 3 * x.channels, right, x.rows, w, outputs,
                  by_weights + y * 3 * x.channels * outputs);
-    column_sums(right, x.rows, w, outputs, by_bias);
+    if (by_bias != nullptr) column_sums(right, x.rows, w, outputs, by_bias);
 }
 
-template <class R, class L>
-struct Unit {
-    const Parts parts;
-    const long rows, width, pixels, wide_pitch;
-    const R* weights;
+// Put products down as [pixels, pitch].
+template <class L, class X>
+void product_into(const Source<L>& from, const Packed<L>& weights, long rows, long width, X* to,
+                  long pitch) {
+    product(from, weights, rows, width, [=](long i, long n, typename Vectors<L>::V sum) {
+        store(to + i * pitch + n, sum, pitch - n);
+    });
+}
 
-    Unit(const Parts& parts, long rows, long width, const R* weights)
-        : parts(parts), rows(rows), width(width), pixels(rows * width),
-          wide_pitch(rounded(parts.middle, Vectors<L>::WIDTH)), weights(weights) {}
-
-    // Convolve a bordered picture, and put it down as [pixels, outputs].
-    void convolve(const Bordered<L>& from, const Packed<L>& by, const R* bias, L* to) const {
-        const long outputs = by.outputs;
-        product(from.source(), by, rows, width, [=](long i, long n, typename Vectors<L>::V sum) {
-            store(to + i * outputs + n, sum + at(bias + n, outputs - n), outputs - n);
-        });
-    }
-
-    void expand(const L* x, const Packed<L>& by, L* hidden) const {
-        const R* bias = weights + parts.expand_bias;
-        product(flat(x, parts.inputs), by, 1, pixels, [=](long i, long n, typename Vectors<L>::V sum) {
-            auto value = sum + at(bias + n, parts.middle - n);
-            store(hidden + i * wide_pitch + n, value < 0 ? value * 0 : value, Vectors<L>::WIDTH);
-        });
-    }
-
-    static typename Vectors<L>::V at(const R* values, long count) {
-        typename Vectors<L>::V v = {};
-        for (long i = 0; i < Vectors<L>::WIDTH; i++) v[i] = i < count ? values[i] : R(0);
-        return v;
-    }
-};
+// The wide features, behind their ReLU; what is no number stays none.
+template <class L>
+void expand_into(const L* x, long inputs, const Packed<L>& weights, long pixels, L* hidden,
+                 long pitch) {
+    product(flat(x, inputs), weights, 1, pixels, [=](long i, long n, typename Vectors<L>::V sum) {
+        store(hidden + i * pitch + n, sum < 0 ? sum * 0 : sum, Vectors<L>::WIDTH);
+    });
+}
 
 template <class R, class L, class X>
 const L* narrow(Scratch& scratch, const X* x, long count) {
     if constexpr (std::is_same<X, L>::value) {
         return x;
     } else {
+        constexpr long WIDTH = Vectors<L>::WIDTH;
         L* to = scratch.take<L>(count);
-        for (long i = 0; i < count; i++) put(to[i], x[i]);
+        for (long i = 0; i < count; i += WIDTH)
+            store(to + i, Vectors<X>::load(x + i), count - i);
         return to;
     }
 }
@@ -137,12 +124,13 @@ void unit(long samples, long rows, long width, long inputs, long middle, long in
           const X* x, const R* weights, double epsilon, R* out, L* inner, L* body, L* beside,
           R* kept) {
     const Parts parts(inputs, middle, inner_channels, beside != nullptr);
-    const Unit<R, L> unit(parts, rows, width, weights);
-    const long pixels = unit.pixels, pitch = unit.wide_pitch;
-    const auto expand = straight<L>(weights + parts.expand, inputs, middle);
-    const auto reduce = straight<L>(weights + parts.reduce, middle, inner_channels);
-    const auto last = straight<L>(weights + parts.last, 9 * inner_channels, C);
-    const auto aside = straight<L>(weights + parts.beside, beside ? 9 * inputs : 0, C);
+    const long pixels = rows * width, pitch = rounded(middle, Vectors<L>::WIDTH);
+    const R* w = weights;
+    const auto expand = straight<L>(w + parts.expand, w + parts.expand_bias, inputs, middle);
+    const auto reduce = straight<L>(w + parts.reduce, w + parts.reduce_bias, middle, inner_channels);
+    const auto last = straight<L>(w + parts.last, w + parts.last_bias, 9 * inner_channels, C);
+    const auto aside = straight<L>(w + parts.beside, w + parts.beside_bias,
+                                   beside ? 9 * inputs : 0, beside ? C : 0);
 #pragma omp parallel for schedule(static)
     for (long s = 0; s < samples; s++) {
         thread_local Scratch scratch;
@@ -154,15 +142,10 @@ void unit(long samples, long rows, long width, long inputs, long middle, long in
         L* bodies = body + s * pixels * C;
         const L* low = narrow<R, L>(scratch, xs, pixels * inputs);
         L* hidden = scratch.take<L>(pixels * pitch);
-        unit.expand(low, expand, hidden);
-        const R* bias = weights + parts.reduce_bias;
-        product(flat<L>(hidden, pitch), reduce, 1, pixels,
-                [=](long i, long n, typename Vectors<L>::V sum) {
-                    store(inners + i * inner_channels + n, sum + unit.at(bias + n, inner_channels - n),
-                          inner_channels - n);
-                });
+        expand_into(low, inputs, expand, pixels, hidden, pitch);
+        product_into(flat<L>(hidden, pitch), reduce, 1, pixels, inners, inner_channels);
         Bordered<L> bordered(scratch, inners, rows, width, inner_channels);
-        unit.convolve(bordered, last, weights + parts.last_bias, bodies);
+        product_into(bordered.source(), last, rows, width, bodies, C);
         R* own = kept + s * 2 * C;
         R* outs = out + s * pixels * C;
         const R *vectors = weights + parts.vectors, p = weights[parts.p], q = weights[parts.q];
@@ -174,7 +157,7 @@ void unit(long samples, long rows, long width, long inputs, long middle, long in
         }
         L* besides = beside + s * pixels * C;
         Bordered<L> around(scratch, low, rows, width, inputs);
-        unit.convolve(around, aside, weights + parts.beside_bias, besides);
+        product_into(around.source(), aside, rows, width, besides, C);
         gated_sum<C>(pixels, bodies, vectors, R(epsilon), p, besides, q, outs, own);
     }
 }
@@ -186,13 +169,13 @@ void unit_backward(long samples, long rows, long width, long inputs, long middle
     using V = typename Vectors<L>::V;
     constexpr long WIDTH = Vectors<L>::WIDTH;
     const Parts parts(inputs, middle, inner_channels, beside != nullptr);
-    const Unit<R, L> unit(parts, rows, width, weights);
-    const long pixels = unit.pixels, pitch = unit.wide_pitch;
-    const auto expand = straight<L>(weights + parts.expand, inputs, middle);
-    const auto expand_turned = transposed<L>(weights + parts.expand, middle, inputs);
-    const auto reduce_turned = transposed<L>(weights + parts.reduce, inner_channels, middle);
-    const auto last_turned = turned<L>(weights + parts.last, inner_channels, C);
-    const auto aside_turned = turned<L>(weights + parts.beside, beside ? inputs : 0, C);
+    const long pixels = rows * width, pitch = rounded(middle, WIDTH);
+    const R* w = weights;
+    const auto expand = straight<L>(w + parts.expand, w + parts.expand_bias, inputs, middle);
+    const auto expand_turned = transposed<L>(w + parts.expand, middle, inputs);
+    const auto reduce_turned = transposed<L>(w + parts.reduce, inner_channels, middle);
+    const auto last_turned = turned<L>(w + parts.last, inner_channels, C);
+    const auto aside_turned = turned<L>(w + parts.beside, beside ? inputs : 0, C);
 #pragma omp parallel for schedule(static)
     for (long s = 0; s < samples; s++) {
         thread_local Scratch scratch;
@@ -234,9 +217,7 @@ void unit_backward(long samples, long rows, long width, long inputs, long middle
         L* by_inner = scratch.take<L>(pixels * inner_channels);
         {
             Bordered<L> around(scratch, by_body, rows, width, C);
-            product(around.source(), last_turned, rows, width, [=](long i, long n, V sum) {
-                store(by_inner + i * inner_channels + n, sum, inner_channels - n);
-            });
+            product_into(around.source(), last_turned, rows, width, by_inner, inner_channels);
             Bordered<L> inners(scratch, inner + s * pixels * inner_channels, rows, width,
                                inner_channels);
             convolution_gradient(scratch, inners, by_body, C, own + parts.last,
@@ -247,11 +228,10 @@ void unit_backward(long samples, long rows, long width, long inputs, long middle
         const L* low = narrow<R, L>(scratch, xs, pixels * inputs);
         L* hidden = scratch.take<L>(pixels * pitch);
         L* by_hidden = scratch.take<L>(pixels * pitch);
-        unit.expand(low, expand, hidden);
+        expand_into(low, inputs, expand, pixels, hidden, pitch);
         product(flat<L>(by_inner, inner_channels), reduce_turned, 1, pixels,
                 [=](long i, long n, V sum) {
-                    V value;
-                    for (long j = 0; j < WIDTH; j++) value[j] = wide(hidden[i * pitch + n + j]);
+                    V value = Vectors<L>::widened(hidden + i * pitch + n);
                     store(by_hidden + i * pitch + n, value > 0 ? sum : V{}, WIDTH);
                 });
         {
@@ -282,15 +262,15 @@ void unit_backward(long samples, long rows, long width, long inputs, long middle
                                      own + parts.beside_bias);
                 product(flat<L>(by_hidden, pitch), expand_turned, 1, pixels,
                         [=](long i, long n, V sum) {
-                            store(by_xs + i * inputs + n,
-                                  sum + unit.at(sums + i * inputs + n, inputs - n), inputs - n);
+                            V beside = Vectors<R>::load(sums + i * inputs + n);
+                            store(by_xs + i * inputs + n, sum + beside, inputs - n);
                         });
                 continue;
             }
         }
         product(flat<L>(by_hidden, pitch), expand_turned, 1, pixels, [=](long i, long n, V sum) {
-            store(by_xs + i * inputs + n, sum + q * unit.at(grads + i * C + n, inputs - n),
-                  inputs - n);
+            V beside = Vectors<R>::load(grads + i * C + n);
+            store(by_xs + i * inputs + n, sum + q * beside, inputs - n);
         });
     }
 }
