@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import statistics
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,7 +14,7 @@ from lightsr.networks.build import create_network
 from lightsr.networks.fdiwn import FDIWN, fdiwn
 from lightsr.networks.fdiwn_training import FDIWNTraining
 from lightsr.networks.gradients import GatedSum, SelfGate, Statistics
-from lightsr.networks.kernels import Kernels, load_kernels
+from lightsr.networks.kernels import FLAGS, Kernels, load_kernels
 
 
 def gradients(run: nn.Module, network: nn.Module, x: Tensor, by: Tensor) -> dict[str, Tensor]:
@@ -32,14 +33,20 @@ def kernels() -> Kernels:
 
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize(
-    ("name", "scale"), [("fdiwn", 2), ("fdiwn", 4), ("fdiwn-m", 3), ("fdiwn-m", 4)]
+    ("name", "scale", "size"),
+    [
+        ("fdiwn", 2, (7, 5)),
+        ("fdiwn", 4, (3, 11)),
+        ("fdiwn-m", 3, (9, 8)),
+        ("fdiwn-m", 4, (1, 2)),
+    ],
 )
 def test_training_form_and_its_gradients_are_equal(
-    name: str, scale: int, fused: bool, kernels: Kernels
+    name: str, scale: int, size: tuple[int, int], fused: bool, kernels: Kernels
 ) -> None:
     network = cast(FDIWN, perturbed(create_network(name, scale)).double())
     training = FDIWNTraining(network, torch.float64, kernels if fused else None)
-    x = noise(2, 3, 7, 5, dtype=torch.float64)
+    x = noise(2, 3, *size, dtype=torch.float64)
     wanted = network(x)
     assert (training(x) - wanted).abs().max() <= 1e-12 * wanted.abs().max()
     by = noise(*wanted.shape, dtype=torch.float64, seed=1)
@@ -48,14 +55,40 @@ def test_training_form_and_its_gradients_are_equal(
         torch.testing.assert_close(gradient, plain[key], rtol=1e-7, atol=1e-9)
 
 
-def test_kernels_are_as_exact_in_float32_as_torch(kernels: Kernels) -> None:
-    """Over several networks: in one of them a ReLU may turn by the last bit of what it reads."""
-    ratios = [_off(seed, kernels) / _off(seed, None) for seed in range(5)]
-    assert statistics.median(ratios) < 2, ratios
+@pytest.mark.parametrize("compute", [torch.float32, torch.bfloat16])
+def test_kernels_are_as_exact_as_torch(compute: torch.dtype, kernels: Kernels) -> None:
+    assert _compared_with_torch(compute, kernels) < 2
 
 
-def _off(seed: int, kernels: Kernels | None) -> float:
-    """Return how far float32 gradients are from those in float64: the middle one, relatively."""
+@pytest.mark.slow
+@pytest.mark.parametrize("processor", ["x86-64-v3", "x86-64"])
+def test_kernels_are_exact_on_processors_without_bf16(
+    processor: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Which this one can stand in for."""
+    flags = [f"-march={processor}" if f.startswith("-march") else f for f in FLAGS]
+    monkeypatch.setattr("lightsr.networks.kernels.FLAGS", tuple(flags))
+    monkeypatch.setenv("LIGHTSR_CACHE", str(tmp_path))
+    load_kernels.cache_clear()
+    kernels = load_kernels()
+    load_kernels.cache_clear()
+    if kernels is None:
+        pytest.skip("no compiler")
+    for compute in (torch.float32, torch.bfloat16):
+        assert _compared_with_torch(compute, kernels) < 2
+
+
+def _compared_with_torch(compute: torch.dtype, kernels: Kernels) -> float:
+    """Return how many times as far off as torch's are the gradients by the kernels.
+
+    Over several networks: in one of them a ReLU may turn by the last bit of what it reads.
+    """
+    ratios = [_off(seed, compute, kernels) / _off(seed, compute, None) for seed in range(3)]
+    return statistics.median(ratios)
+
+
+def _off(seed: int, compute: torch.dtype, kernels: Kernels | None) -> float:
+    """Return how far gradients are from those in float64: the middle one, relatively."""
     torch.manual_seed(seed)
     network = cast(FDIWN, perturbed(fdiwn(2), seed=seed))
     network.start_at_bicubic()
@@ -64,7 +97,7 @@ def _off(seed: int, kernels: Kernels | None) -> float:
     x = noise(2, 3, 5, 5, seed=seed)
     x = nn.functional.interpolate(x, size=(19, 16), mode="bicubic").clamp(0, 1)
     by = noise(2, 3, 38, 32, seed=seed + 1)
-    got = gradients(FDIWNTraining(network, kernels=kernels), network, x, by)
+    got = gradients(FDIWNTraining(network, compute, kernels), network, x, by)
     wanted = gradients(FDIWNTraining(exact, torch.float64), exact, x.double(), by.double())
     parts = [(got[name] - one).norm() / (one.norm() + 1e-30) for name, one in wanted.items()]
     return float(torch.stack(parts).median())
@@ -88,7 +121,8 @@ def test_one_colour_has_finite_gradients(fused: bool, kernels: Kernels) -> None:
     assert all(torch.isfinite(cast(Tensor, p.grad)).all() for p in network.parameters())
 
 
-def test_bf16_stays_near_float32() -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_bf16_stays_near_float32(fused: bool, kernels: Kernels) -> None:
     """Convolutions in bf16 change a picture by less than 8 bits can show, on average."""
     torch.manual_seed(0)
     network = cast(FDIWN, perturbed(fdiwn(2)))
@@ -97,7 +131,8 @@ def test_bf16_stays_near_float32() -> None:
     lr = nn.functional.interpolate(noise(1, 3, 5, 5), size=(16, 16), mode="bicubic").clamp(0, 1)
     with torch.no_grad():
         wanted = network(lr)
-        got = FDIWNTraining(cast(FDIWN, network), torch.bfloat16)(lr)
+        form = FDIWNTraining(cast(FDIWN, network), torch.bfloat16, kernels if fused else None)
+        got = form(lr)
     assert got.dtype == torch.float32
     assert (got - wanted).pow(2).mean().sqrt() < 0.5 / 255
 

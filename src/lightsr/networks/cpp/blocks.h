@@ -16,10 +16,8 @@ void convolve(long samples, long rows, long width, long inputs, long outputs, co
     const auto packed = straight<L>(weights, (const R*)nullptr, 9 * inputs, outputs);
 #pragma omp parallel for schedule(static)
     for (long s = 0; s < samples; s++) {
-        thread_local Scratch scratch;
-        scratch.reserve(Scratch::bytes_of<L>(pixels * inputs) +
-                        Bordered<L>::bytes(rows, width, inputs));
-        const L* low = narrow<R, L>(scratch, x + s * pixels * inputs, pixels * inputs);
+        Scratch& scratch = Scratch::fresh();
+        const L* low = narrow<L>(scratch, x + s * pixels * inputs, pixels * inputs);
         Bordered<L> bordered(scratch, low, rows, width, inputs);
         product_into(bordered.source(), packed, rows, width, out + s * pixels * outputs, outputs);
     }
@@ -32,14 +30,8 @@ void convolve_backward(long samples, long rows, long width, long inputs, long ou
     const auto packed = turned<L>(weights, inputs, outputs);
 #pragma omp parallel for schedule(static)
     for (long s = 0; s < samples; s++) {
-        thread_local Scratch scratch;
-        scratch.reserve(Scratch::bytes_of<L>(pixels * inputs) +
-                        Scratch::bytes_of<L>(pixels * outputs) +
-                        Bordered<L>::bytes(rows, width, inputs) +
-                        Bordered<L>::bytes(rows, width, outputs) +
-                        Paired<L>::bytes(rows + 2, width + 2, inputs) +
-                        Paired<L>::bytes(rows, width, outputs));
-        const L* low = narrow<R, L>(scratch, x + s * pixels * inputs, pixels * inputs);
+        Scratch& scratch = Scratch::fresh();
+        const L* low = narrow<L>(scratch, x + s * pixels * inputs, pixels * inputs);
         // A copy, since products read a vector beyond the end.
         L* grads = scratch.take<L>(pixels * outputs);
         for (long i = 0; i < pixels * outputs; i++)
@@ -84,8 +76,7 @@ void close(long samples, long pixels, const R* x, const R* b, const R* fused, co
     const auto packed = straight<L>(weights, (const R*)nullptr, 2 * C, C);
 #pragma omp parallel for schedule(static)
     for (long s = 0; s < samples; s++) {
-        thread_local Scratch scratch;
-        scratch.reserve(Scratch::bytes_of<R>(pixels * C));
+        Scratch& scratch = Scratch::fresh();
         R* gated = scratch.take<R>(pixels * C);
         const long start = s * pixels * C;
         L* gates = gate + start;
@@ -113,9 +104,7 @@ void close_backward(long samples, long pixels, const R* grad, const R* b, const 
     const auto packed = transposed<L>(weights, C, 2 * C);
 #pragma omp parallel for schedule(static)
     for (long s = 0; s < samples; s++) {
-        thread_local Scratch scratch;
-        scratch.reserve(2 * Scratch::bytes_of<R>(pixels * C) + Scratch::bytes_of<L>(pixels * C) +
-                        Paired<L>::bytes(1, pixels, 3 * C) + 64);
+        Scratch& scratch = Scratch::fresh();
         R *by_gated = scratch.take<R>(pixels * C), *part = scratch.take<R>(pixels * C);
         L* by_gate = scratch.take<L>(pixels * C);
         const long start = s * pixels * C;
@@ -137,9 +126,8 @@ INDEPENDENT
             put(by_gate[i], through * b[start + i] * (1 - open));
         }
         product_into(flat<L>(by_gate, C), packed, 1, pixels, by_z + 2 * start, 2 * C);
-        Paired<L> left(scratch, z + 2 * start, 1, pixels, 0, 2 * C, 2);
-        Paired<L> right(scratch, by_gate, 1, pixels, 0, C, 2);
-        gradient(left, 0, 2 * C, right, 1, pixels, C, by_weights + s * 2 * C * C);
+        product_gradient(scratch, z + 2 * start, 2 * C, 2 * C, by_gate, C, pixels, C,
+                         by_weights + s * 2 * C * C, (R*)nullptr);
     }
 }
 

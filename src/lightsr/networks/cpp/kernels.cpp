@@ -5,16 +5,16 @@
 #include "blocks.h"
 #include "weighing.h"
 
-#define CONVOLUTIONS(R, L, X, NAME)                                                                      \
+#define CONVOLUTIONS(R, L, X, NAME)                                                               \
     void unit_##NAME(long n, long h, long w, long inputs, long middle, long inner, const X* x,    \
-                     const R* weights, double e, R* out, L* inners, L* body, L* beside,           \
+                     const R* weights, double e, R* out, L* inners, L* body, X* beside,           \
                      R* kept) {                                                                   \
         unit<R, L, X>(n, h, w, inputs, middle, inner, x, weights, e, out, inners, body, beside,   \
                       kept);                                                                      \
     }                                                                                             \
     void unit_backward_##NAME(long n, long h, long w, long inputs, long middle, long inner,       \
                               const R* g, const X* x, const R* weights, const L* inners,          \
-                              const L* body, const L* beside, const R* kept, X* by_x,             \
+                              const L* body, const X* beside, const R* kept, X* by_x,             \
                               R* by_weights) {                                                    \
         unit_backward<R, L, X>(n, h, w, inputs, middle, inner, g, x, weights, inners, body,       \
                                beside, kept, by_x, by_weights);                                   \

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "numbers.h"
 
@@ -111,29 +112,34 @@ inline void store(L* to, V values, long count) {
 
 constexpr long rounded(long count, long to) { return (count + to - 1) / to * to; }
 
-// Memory that keeps its size from call to call, for one thread.
+// A thread's memory for one sample, kept from call to call: what is taken first the next time is
+// the piece that was taken first this time.
 class Scratch {
-    std::unique_ptr<char[]> bytes;
-    size_t size = 0, used = 0;
+    struct alignas(64) Line {
+        char bytes[64];
+    };
+    struct Piece {
+        std::unique_ptr<Line[]> lines;
+        size_t count;
+    };
+    std::vector<Piece> pieces;
+    size_t taken = 0;
 
 public:
-    void reserve(size_t wanted) {
-        if (wanted > size) {
-            bytes.reset(new char[wanted]);
-            size = wanted;
-        }
-        used = 0;
+    // Of the calling thread, with nothing taken.
+    static Scratch& fresh() {
+        thread_local Scratch own;
+        own.taken = 0;
+        return own;
     }
-    // Room for `count` values, and for the vector that reads or writes beyond the last.
+    // Room for `count` values, and for the vector that reaches beyond the last.
     template <class T>
     T* take(long count) {
-        T* start = reinterpret_cast<T*>(bytes.get() + used);
-        used += bytes_of<T>(count);
-        return start;
-    }
-    template <class T>
-    static size_t bytes_of(long count) {
-        return rounded(count * sizeof(T), 64) + 64;
+        const size_t lines = (count * sizeof(T)) / sizeof(Line) + 2;
+        if (taken == pieces.size()) pieces.push_back({nullptr, 0});
+        Piece& piece = pieces[taken++];
+        if (piece.count < lines) piece = {std::unique_ptr<Line[]>(new Line[lines]), lines};
+        return reinterpret_cast<T*>(piece.lines.get());
     }
 };
 
@@ -282,9 +288,6 @@ INDEPENDENT
     template <class T>
     static uint32_t pair(T, T) {
         return 0;  // Never: only bf16 is multiplied in pairs.
-    }
-    static size_t bytes(long rows, long width, long channels) {
-        return Scratch::bytes_of<L>(rows * (width + 1) * channels * 2);
     }
 };
 

@@ -5,6 +5,8 @@
 // vector, see `Parts`; so are their gradients, for each sample.
 #pragma once
 
+#include <type_traits>
+
 #include "gating.h"
 #include "products.h"
 
@@ -44,9 +46,6 @@ struct Bordered {
         }
         std::memset(values + (rows + 1) * row, 0, sizeof(L) * row);
     }
-    static size_t bytes(long rows, long width, long channels) {
-        return Scratch::bytes_of<L>((rows + 2) * (width + 2) * channels);
-    }
     Source<L> source() const { return {values, channels, row, 3, row}; }
 };
 
@@ -66,15 +65,18 @@ Packed<L> turned(const R* weights, long inputs, long outputs) {
 
 template <class L, class R>
 Packed<L> straight(const R* weights, const R* bias, long depth, long outputs) {
-    return Packed<L>(depth, outputs, bias, [=](long k, long n) { return weights[k * outputs + n]; });
+    return Packed<L>(depth, outputs, bias,
+                     [=](long k, long n) { return weights[k * outputs + n]; });
 }
 
 template <class L, class R>
 Packed<L> transposed(const R* weights, long depth, long outputs) {
-    return Packed<L>(depth, outputs, nullptr, [=](long k, long n) { return weights[n * depth + k]; });
+    return Packed<L>(depth, outputs, nullptr,
+                     [=](long k, long n) { return weights[n * depth + k]; });
 }
 
 // Gradient of a 3x3 convolution's weights [3, 3, inputs, outputs] and of its bias, if it has one.
+// `grad` is of scratch memory, since a vector beyond its end may be read.
 template <class L, class R>
 void convolution_gradient(Scratch& scratch, const Bordered<L>& x, const L* grad, long outputs,
                           R* by_weights, R* by_bias) {
@@ -85,6 +87,16 @@ void convolution_gradient(Scratch& scratch, const Bordered<L>& x, const L* grad,
         gradient(shifted, y * shifted.row, 3 * x.channels, right, x.rows, w, outputs,
                  by_weights + y * 3 * x.channels * outputs);
     if (by_bias != nullptr) column_sums(right, x.rows, w, outputs, by_bias);
+}
+
+// Gradient of a product's weights [inputs, outputs] and of its bias.
+template <class L, class R>
+void product_gradient(Scratch& scratch, const L* x, long x_pitch, long inputs, const L* grad,
+                      long grad_pitch, long pixels, long outputs, R* by_weights, R* by_bias) {
+    Paired<L> left(scratch, x, 1, pixels, 0, x_pitch, 2);
+    Paired<L> right(scratch, grad, 1, pixels, 0, grad_pitch, 2);
+    gradient(left, 0, inputs, right, 1, pixels, outputs, by_weights);
+    if (by_bias != nullptr) column_sums(right, 1, pixels, outputs, by_bias);
 }
 
 // Put products down as [pixels, pitch].
@@ -101,176 +113,124 @@ template <class L>
 void expand_into(const L* x, long inputs, const Packed<L>& weights, long pixels, L* hidden,
                  long pitch) {
     product(flat(x, inputs), weights, 1, pixels, [=](long i, long n, typename Vectors<L>::V sum) {
-        store(hidden + i * pitch + n, sum < 0 ? sum * 0 : sum, Vectors<L>::WIDTH);
+        store(hidden + i * pitch + n, sum < 0 ? sum * 0 : sum, pitch - n);
     });
 }
 
-template <class R, class L, class X>
+// Values in the type of products; themselves if they are.
+template <class L, class X>
 const L* narrow(Scratch& scratch, const X* x, long count) {
     if constexpr (std::is_same<X, L>::value) {
         return x;
     } else {
-        constexpr long WIDTH = Vectors<L>::WIDTH;
         L* to = scratch.take<L>(count);
-        for (long i = 0; i < count; i += WIDTH)
-            store(to + i, Vectors<X>::load(x + i), count - i);
+        for (long i = 0; i < count; i++) put(to[i], x[i]);
         return to;
     }
 }
 
-// `inner`, `body`, `beside` (of a WCRW) and `kept` (see gated_sum) are for the gradient.
+// `inner`, `body`, `beside` (of a WCRW, or null) and `kept` (see gated_sum) are for the gradient.
 template <class R, class L, class X>
 void unit(long samples, long rows, long width, long inputs, long middle, long inner_channels,
-          const X* x, const R* weights, double epsilon, R* out, L* inner, L* body, L* beside,
+          const X* x, const R* weights, double epsilon, R* out, L* inner, L* body, X* beside,
           R* kept) {
-    const Parts parts(inputs, middle, inner_channels, beside != nullptr);
+    const Parts at(inputs, middle, inner_channels, beside != nullptr);
     const long pixels = rows * width, pitch = rounded(middle, Vectors<L>::WIDTH);
-    const R* w = weights;
-    const auto expand = straight<L>(w + parts.expand, w + parts.expand_bias, inputs, middle);
-    const auto reduce = straight<L>(w + parts.reduce, w + parts.reduce_bias, middle, inner_channels);
-    const auto last = straight<L>(w + parts.last, w + parts.last_bias, 9 * inner_channels, C);
-    const auto aside = straight<L>(w + parts.beside, w + parts.beside_bias,
-                                   beside ? 9 * inputs : 0, beside ? C : 0);
+    const R *w = weights, *vectors = w + at.vectors, p = w[at.p], q = w[at.q];
+    const auto expand = straight<L>(w + at.expand, w + at.expand_bias, inputs, middle);
+    const auto reduce = straight<L>(w + at.reduce, w + at.reduce_bias, middle, inner_channels);
+    const auto last = straight<L>(w + at.last, w + at.last_bias, 9 * inner_channels, C);
+    const auto aside =
+        straight<L>(w + at.beside, w + at.beside_bias, at.shortcut ? 9 * inputs : 0, C);
 #pragma omp parallel for schedule(static)
     for (long s = 0; s < samples; s++) {
-        thread_local Scratch scratch;
-        scratch.reserve(Scratch::bytes_of<L>(pixels * inputs) + Scratch::bytes_of<L>(pixels * pitch) +
-                        Bordered<L>::bytes(rows, width, inner_channels) +
-                        Bordered<L>::bytes(rows, width, inputs));
+        Scratch& scratch = Scratch::fresh();
         const X* xs = x + s * pixels * inputs;
-        L* inners = inner + s * pixels * inner_channels;
-        L* bodies = body + s * pixels * C;
-        const L* low = narrow<R, L>(scratch, xs, pixels * inputs);
+        const L* low = narrow<L>(scratch, xs, pixels * inputs);
         L* hidden = scratch.take<L>(pixels * pitch);
         expand_into(low, inputs, expand, pixels, hidden, pitch);
+        L* inners = inner + s * pixels * inner_channels;
         product_into(flat<L>(hidden, pitch), reduce, 1, pixels, inners, inner_channels);
         Bordered<L> bordered(scratch, inners, rows, width, inner_channels);
+        L* bodies = body + s * pixels * C;
         product_into(bordered.source(), last, rows, width, bodies, C);
-        R* own = kept + s * 2 * C;
-        R* outs = out + s * pixels * C;
-        const R *vectors = weights + parts.vectors, p = weights[parts.p], q = weights[parts.q];
-        if constexpr (std::is_same<X, R>::value) {
-            if (!parts.shortcut) {
-                gated_sum<C>(pixels, bodies, vectors, R(epsilon), p, xs, q, outs, own);
-                continue;
-            }
+        const X* y = xs;
+        if (at.shortcut) {
+            Bordered<L> around(scratch, low, rows, width, inputs);
+            product_into(around.source(), aside, rows, width, beside + s * pixels * C, C);
+            y = beside + s * pixels * C;
         }
-        L* besides = beside + s * pixels * C;
-        Bordered<L> around(scratch, low, rows, width, inputs);
-        product_into(around.source(), aside, rows, width, besides, C);
-        gated_sum<C>(pixels, bodies, vectors, R(epsilon), p, besides, q, outs, own);
+        gated_sum<C>(pixels, bodies, vectors, R(epsilon), p, y, q, out + s * pixels * C,
+                     kept + s * 2 * C);
     }
 }
 
 template <class R, class L, class X>
 void unit_backward(long samples, long rows, long width, long inputs, long middle,
                    long inner_channels, const R* grad, const X* x, const R* weights, const L* inner,
-                   const L* body, const L* beside, const R* kept, X* by_x, R* by_weights) {
+                   const L* body, const X* beside, const R* kept, X* by_x, R* by_weights) {
     using V = typename Vectors<L>::V;
-    constexpr long WIDTH = Vectors<L>::WIDTH;
-    const Parts parts(inputs, middle, inner_channels, beside != nullptr);
-    const long pixels = rows * width, pitch = rounded(middle, WIDTH);
-    const R* w = weights;
-    const auto expand = straight<L>(w + parts.expand, w + parts.expand_bias, inputs, middle);
-    const auto expand_turned = transposed<L>(w + parts.expand, middle, inputs);
-    const auto reduce_turned = transposed<L>(w + parts.reduce, inner_channels, middle);
-    const auto last_turned = turned<L>(w + parts.last, inner_channels, C);
-    const auto aside_turned = turned<L>(w + parts.beside, beside ? inputs : 0, C);
+    const Parts at(inputs, middle, inner_channels, beside != nullptr);
+    const long pixels = rows * width, pitch = rounded(middle, Vectors<L>::WIDTH);
+    const R *w = weights, *vectors = w + at.vectors, p = w[at.p], q = w[at.q];
+    const auto expand = straight<L>(w + at.expand, w + at.expand_bias, inputs, middle);
+    const auto expand_turned = transposed<L>(w + at.expand, middle, inputs);
+    const auto reduce_turned = transposed<L>(w + at.reduce, inner_channels, middle);
+    const auto last_turned = turned<L>(w + at.last, inner_channels, C);
+    const auto aside_turned = turned<L>(w + at.beside, inputs, at.shortcut ? C : 0);
 #pragma omp parallel for schedule(static)
     for (long s = 0; s < samples; s++) {
-        thread_local Scratch scratch;
-        scratch.reserve(
-            2 * Scratch::bytes_of<R>(pixels * std::max<long>(C, inputs)) +
-            2 * Scratch::bytes_of<L>(pixels * (C + inputs + inner_channels + 2 * pitch)) + 
-            2 * Bordered<L>::bytes(rows, width, C) + Bordered<L>::bytes(rows, width, inputs) +
-            Bordered<L>::bytes(rows, width, inner_channels) + 
-            2 * Paired<L>::bytes(rows + 2, width + 2, C) +
-            Paired<L>::bytes(rows + 2, width + 2, inner_channels) +
-            Paired<L>::bytes(rows + 2, width + 2, inputs) +
-            Paired<L>::bytes(1, pixels, 2 * pitch + inputs + inner_channels) + 8192);
+        Scratch& scratch = Scratch::fresh();
         const R* grads = grad + s * pixels * C;
         const X* xs = x + s * pixels * inputs;
-        X* by_xs = by_x + s * pixels * inputs;
-        R* own = by_weights + s * parts.size;
-        const R *vectors = weights + parts.vectors, p = weights[parts.p], q = weights[parts.q];
+        R* own = by_weights + s * at.size;
 
+        // The gated sum.
         L* by_body = scratch.take<L>(pixels * C);
-        {
-            R* part = scratch.take<R>(pixels * C);
-            const L* bodies = body + s * pixels * C;
-            const R* kepts = kept + s * 2 * C;
-            auto backward = [&](auto y) {
-                gated_sum_backward<C>(pixels, grads, bodies, vectors, p, y, kepts, by_body,
-                                      own + parts.vectors, own + parts.p, own + parts.q, part);
-            };
-            if constexpr (std::is_same<X, L>::value) {
-                if (parts.shortcut)
-                    backward(beside + s * pixels * C);
-                else
-                    backward(xs);
-            } else {
-                backward(xs);
-            }
-        }
+        gated_sum_backward<C>(pixels, grads, body + s * pixels * C, vectors, p,
+                              at.shortcut ? beside + s * pixels * C : xs, kept + s * 2 * C, by_body,
+                              own + at.vectors, own + at.p, own + at.q,
+                              scratch.take<R>(pixels * C));
 
         // The 3x3 convolution.
         L* by_inner = scratch.take<L>(pixels * inner_channels);
-        {
-            Bordered<L> around(scratch, by_body, rows, width, C);
-            product_into(around.source(), last_turned, rows, width, by_inner, inner_channels);
-            Bordered<L> inners(scratch, inner + s * pixels * inner_channels, rows, width,
-                               inner_channels);
-            convolution_gradient(scratch, inners, by_body, C, own + parts.last,
-                                 own + parts.last_bias);
-        }
+        Bordered<L> by_body_around(scratch, by_body, rows, width, C);
+        product_into(by_body_around.source(), last_turned, rows, width, by_inner, inner_channels);
+        Bordered<L> inners(scratch, inner + s * pixels * inner_channels, rows, width,
+                           inner_channels);
+        convolution_gradient(scratch, inners, by_body, C, own + at.last, own + at.last_bias);
 
         // The two 1x1 ones.
-        const L* low = narrow<R, L>(scratch, xs, pixels * inputs);
-        L* hidden = scratch.take<L>(pixels * pitch);
-        L* by_hidden = scratch.take<L>(pixels * pitch);
+        const L* low = narrow<L>(scratch, xs, pixels * inputs);
+        L *hidden = scratch.take<L>(pixels * pitch), *by_hidden = scratch.take<L>(pixels * pitch);
         expand_into(low, inputs, expand, pixels, hidden, pitch);
         product(flat<L>(by_inner, inner_channels), reduce_turned, 1, pixels,
                 [=](long i, long n, V sum) {
                     V value = Vectors<L>::widened(hidden + i * pitch + n);
-                    store(by_hidden + i * pitch + n, value > 0 ? sum : V{}, WIDTH);
+                    store(by_hidden + i * pitch + n, value > 0 ? sum : V{}, pitch - n);
                 });
-        {
-            Paired<L> left(scratch, hidden, 1, pixels, 0, pitch, 2);
-            Paired<L> right(scratch, by_inner, 1, pixels, 0, inner_channels, 2);
-            gradient(left, 0, middle, right, 1, pixels, inner_channels, own + parts.reduce);
-            column_sums(right, 1, pixels, inner_channels, own + parts.reduce_bias);
-        }
-        {
-            Paired<L> left(scratch, low, 1, pixels, 0, inputs, 2);
-            Paired<L> right(scratch, by_hidden, 1, pixels, 0, pitch, 2);
-            gradient(left, 0, inputs, right, 1, pixels, middle, own + parts.expand);
-            column_sums(right, 1, pixels, middle, own + parts.expand_bias);
-        }
+        product_gradient(scratch, hidden, pitch, middle, by_inner, inner_channels, pixels,
+                         inner_channels, own + at.reduce, own + at.reduce_bias);
+        product_gradient(scratch, low, inputs, inputs, by_hidden, pitch, pixels, middle,
+                         own + at.expand, own + at.expand_bias);
 
-        // What goes beside the body.
-        if constexpr (std::is_same<X, L>::value) {
-            if (parts.shortcut) {
-                L* by_beside = scratch.take<L>(pixels * C);
-                for (long i = 0; i < pixels * C; i++) put(by_beside[i], grads[i] * q);
-                R* sums = scratch.take<R>(pixels * inputs);
-                Bordered<L> around(scratch, by_beside, rows, width, C);
-                product(around.source(), aside_turned, rows, width, [=](long i, long n, V sum) {
-                    store(sums + i * inputs + n, sum, inputs - n);
-                });
-                Bordered<L> xs_around(scratch, low, rows, width, inputs);
-                convolution_gradient(scratch, xs_around, by_beside, C, own + parts.beside,
-                                     own + parts.beside_bias);
-                product(flat<L>(by_hidden, pitch), expand_turned, 1, pixels,
-                        [=](long i, long n, V sum) {
-                            V beside = Vectors<R>::load(sums + i * inputs + n);
-                            store(by_xs + i * inputs + n, sum + beside, inputs - n);
-                        });
-                continue;
-            }
+        // What went beside the body, and x.
+        R* by_beside = scratch.take<R>(pixels * inputs);
+        if (at.shortcut) {
+            L* low_grads = scratch.take<L>(pixels * C);
+            for (long i = 0; i < pixels * C; i++) put(low_grads[i], grads[i] * q);
+            Bordered<L> around(scratch, low_grads, rows, width, C);
+            product_into(around.source(), aside_turned, rows, width, by_beside, inputs);
+            Bordered<L> low_around(scratch, low, rows, width, inputs);
+            convolution_gradient(scratch, low_around, low_grads, C, own + at.beside,
+                                 own + at.beside_bias);
+        } else {
+            for (long i = 0; i < pixels * C; i++) by_beside[i] = grads[i] * q;
         }
+        X* by_xs = by_x + s * pixels * inputs;
         product(flat<L>(by_hidden, pitch), expand_turned, 1, pixels, [=](long i, long n, V sum) {
-            V beside = Vectors<R>::load(grads + i * C + n);
-            store(by_xs + i * inputs + n, sum + q * beside, inputs - n);
+            V beside = Vectors<R>::load(by_beside + i * inputs + n);
+            store(by_xs + i * inputs + n, sum + beside, inputs - n);
         });
     }
 }
