@@ -132,3 +132,10 @@ def heard(path: Path) -> list[float]:
         level = np.abs(samples.reshape(-1) / full)
         loud += [float(start + index / rate) for index in np.flatnonzero(level > 0.2)]
     return [t for i, t in enumerate(loud) if i == 0 or t - loud[i - 1] > 0.05]
+
+
+def first_frame(path: Path) -> tuple[Any, Fraction | None]:
+    """Return the first frame and the pixels' aspect."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return next(container.decode(stream)), stream.sample_aspect_ratio

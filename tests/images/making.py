@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+DTYPES = ["uint8", "uint16", "float32", "float64"]
+"""Every type of sample that pictures are resized in."""
+
 
 def smooth(height: int, width: int, channels: int = 3, dtype: Any = np.uint8) -> NDArray[Any]:
     """Slopes that use the whole range of the type: (height, width, channels)."""
@@ -34,6 +37,18 @@ def noise(height: int, width: int, channels: int = 3, dtype: Any = np.uint8) -> 
     if kind.kind == "f":
         return rng.random((height, width, channels), kind)
     return rng.integers(0, np.iinfo(kind).max, (height, width, channels), kind, endpoint=True)
+
+
+def random_picture(
+    shape: tuple[int, ...], dtype: str, seed: int = 0, *, harsh: bool = False
+) -> NDArray[Any]:
+    """Noise over the type's whole range; `harsh` has only the ends of it, to overshoot."""
+    rng = np.random.default_rng(seed)
+    if dtype.startswith("float"):
+        return rng.uniform(-1000, 1000, shape).astype(dtype)
+    top = int(np.iinfo(dtype).max)
+    picture = rng.integers(0, 2, shape) * top if harsh else rng.integers(0, top + 1, shape)
+    return picture.astype(dtype)
 
 
 def pil(samples: NDArray[Any]) -> Image.Image:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from errors import one_line
 
 from lightsr.errors import UserError
 from lightsr.training.recipe import read_recipe, schema, write_recipe
@@ -51,10 +52,9 @@ def test_resolved_recipe_reads_back(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_named(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=message) as caught:
+    with one_line(UserError, match=message) as caught:
         read_recipe(recipe(tmp_path, text))
     assert "recipe.yaml" in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
