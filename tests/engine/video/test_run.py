@@ -246,7 +246,7 @@ def test_of_a_truncated_video_what_is_there_is_made(
         ),
     )
     content = source.read_bytes()
-    source.write_bytes(content[: len(content) // 2])
+    source.write_bytes(content[: len(content) * 3 // 5])
     with pytest.raises(LightsrError, match=r"damaged: .*frames that could be read"):
         enlarge(source, tmp_path / f"b.{ending}")
     numbers = [number for number, _ in shown(tmp_path / f"b.{ending}")]
