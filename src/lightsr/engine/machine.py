@@ -69,7 +69,7 @@ def scheduling_kept() -> Generator[None]:
         for thread, now in _scheduling().items():
             wanted = before.get(thread, before[own])
             if now != wanted:
-                with suppress(OSError):
+                with suppress(OSError):  # It may have ended meanwhile.
                     os.sched_setscheduler(thread, wanted[0], os.sched_param(wanted[1]))
 
 

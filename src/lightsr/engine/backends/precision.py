@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +29,7 @@ _SAMPLE = Path(__file__).with_name("sample.png")
 
 
 def fastest_precision(
-    reduced: Sequence[Backend], exact: Callable[[], Backend], *depends: str
+    reduced: Iterable[Backend], exact: Callable[[], Backend], *depends: str
 ) -> Backend:
     """Return the first of `reduced`, fastest first, that stays within `LEAST_PSNR` of float32.
 

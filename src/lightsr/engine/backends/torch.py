@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -152,9 +153,12 @@ def open_torch(
         return exact()
     if precision != "auto":
         return FallbackBackend(reduced(precision), exact)
-    halves = [reduced(half) for half in _FASTEST.get(_device(device), ())]
-    depends = halves[0].weights_and_machine() if halves else ()
-    return fastest_precision(halves, exact, *depends)
+    halves = _FASTEST.get(_device(device))
+    if halves is None:
+        return exact()
+    fastest = reduced(halves[0])
+    others = map(reduced, halves[1:])  # Loaded if it does not suffice.
+    return fastest_precision(chain([fastest], others), exact, *fastest.weights_and_machine())
 
 
 def _device(wanted: str) -> str:
