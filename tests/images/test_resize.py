@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -365,6 +366,5 @@ PICTURE = np.zeros((8, 6, 3), np.uint8)
 def test_what_cannot_be_resized_is_said_in_one_line(
     action: Callable[[], object], says: str
 ) -> None:
-    with one_line(UserError) as caught:
+    with one_line(UserError, re.escape(says)):
         action()
-    assert says in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import Callable
 from itertools import pairwise
@@ -102,9 +103,8 @@ def test_bands_need_memory_for_the_taps_alone(size: tuple[int, int]) -> None:
 def test_what_cannot_be_resized_is_said_in_one_line(
     action: Callable[[], object], says: str
 ) -> None:
-    with one_line(UserError) as caught:
+    with one_line(UserError, re.escape(says)):
         action()
-    assert says in str(caught.value)
 
 
 def test_bands_must_stay_of_one_kind() -> None:

@@ -28,37 +28,20 @@ constexpr int TILE = 4;  // or into 16.
 #endif
 constexpr int MOST = 3;  // Vectors side by side.
 
+// Vectors of 32 bytes, of what is summed: how products of a type are made and added up.
 template <class T>
-struct Vectors;
-
-template <>
-struct Vectors<float> {
-    using R = float;
-    static constexpr int WIDTH = 8, PAIR = 1;
-    typedef float V __attribute__((vector_size(32)));
+struct Vectors {
+    using R = T;
+    static constexpr int WIDTH = 32 / sizeof(T), PAIR = 1;
+    typedef T V __attribute__((vector_size(32)));
     typedef V Factors;
-    static Factors load(const float* x) {
+    static Factors load(const T* x) {
         Factors v;
         std::memcpy(&v, x, sizeof v);
         return v;
     }
-    static V widened(const float* x) { return load(x); }
-    static V add(V sum, const float* a, Factors b) { return sum + *a * b; }
-};
-
-template <>
-struct Vectors<double> {
-    using R = double;
-    static constexpr int WIDTH = 4, PAIR = 1;
-    typedef double V __attribute__((vector_size(32)));
-    typedef V Factors;
-    static Factors load(const double* x) {
-        Factors v;
-        std::memcpy(&v, x, sizeof v);
-        return v;
-    }
-    static V widened(const double* x) { return load(x); }
-    static V add(V sum, const double* a, Factors b) { return sum + *a * b; }
+    static V widened(const T* x) { return load(x); }
+    static V add(V sum, const T* a, Factors b) { return sum + *a * b; }
 };
 
 template <>
