@@ -18,9 +18,6 @@ from torch.autograd.function import once_differentiable
 
 from lightsr.networks.kernels import Kernels
 
-Pair = tuple[Tensor, Tensor]
-"""A convolution's weight and bias."""
-
 OUTPUTS = 24
 """Channels that every unit gives."""
 
@@ -34,7 +31,7 @@ class FusedUnit(torch.autograd.Function):
     def forward(
         ctx: Any, kernels: Kernels, sizes: UnitSizes, epsilon: float, x: Tensor, weights: Tensor
     ) -> Tensor:
-        """[b, c, h, w] -> [b, 24, h, w]; `weights` as `flat_weights` gives them.
+        """[b, c, h, w] -> [b, 24, h, w]; `weights` in one vector, see `Parts` in `units.h`.
 
         x is of the type of convolutions where the unit has a shortcut.
         """
@@ -75,22 +72,6 @@ class UnitSizes:
         """Return the sizes that a kernel takes."""
         n, c, h, w = x.shape
         return n, h, w, c, self.middle, self.inner
-
-
-def flat_weights(
-    expand: Pair, reduce: Pair, last: Pair, shortcut: Pair | None, *rest: Tensor
-) -> Tensor:
-    """Return the weights of k units as the kernels take them, [k, all of a unit].
-
-    Pairs are weights [k, outputs, inputs, s, s] and biases; the rest are a unit's attention
-    vectors and its two scales.
-    """
-    parts: list[Tensor] = []
-    for pair in (expand, reduce, last, shortcut):
-        if pair is not None:
-            weight, bias = pair
-            parts += [weight.permute(0, 3, 4, 2, 1), bias]
-    return torch.cat([part.flatten(1) for part in (*parts, *rest)], 1)
 
 
 class Weighed(torch.autograd.Function):

@@ -85,7 +85,7 @@ void close(long samples, long pixels, const R* x, const R* b, const R* fused, co
 INDEPENDENT
         for (long i = 0; i < pixels * C; i++)
             ts[i] = x[start + i] + sigmoid(R(wide(gates[i]))) * b[start + i] + fused[start + i];
-        gated_sum<C>(pixels, ts, vectors, R(epsilon), R(1), ts, R(0), gated, kept + s * 2 * C);
+        gated_sum(pixels, ts, vectors, R(epsilon), R(1), ts, R(0), gated, kept + s * 2 * C);
         for (long i = 0; i < pixels; i++)
 INDEPENDENT
             for (long c = 0; c < H; c++) {
@@ -116,9 +116,9 @@ INDEPENDENT
                 by_gated[i * C + H + c] = grads[i * C + 2 * c + 1];
             }
         R unused[2];
-        gated_sum_backward<C>(pixels, by_gated, t + start, vectors, R(1), t + start,
-                              kept + s * 2 * C, by_t + start, by_vectors + s * 3 * C, unused,
-                              unused + 1, part);
+        gated_sum_backward(pixels, by_gated, t + start, vectors, R(1), t + start,
+                           kept + s * 2 * C, by_t + start, by_vectors + s * 3 * C, unused,
+                           unused + 1, part);
 INDEPENDENT
         for (long i = 0; i < pixels * C; i++) {
             R open = sigmoid(R(wide(gate[start + i]))), through = by_t[start + i] * open;

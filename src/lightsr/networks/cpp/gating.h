@@ -1,6 +1,6 @@
 // A unit's end: p * x * sigmoid(a * x + d) + q * y over the pixels of one sample; see GatedSum.
 //
-// R is the type of features, L that of convolutions, Y one of both, C the number of channels.
+// R is the type of features, L that of convolutions, Y one of both.
 #pragma once
 
 #include "numbers.h"
@@ -8,7 +8,7 @@
 namespace {
 
 // a and d of a shuffle attention, from what its channels' mean and 1 / deviation are.
-template <class R, int C>
+template <class R>
 struct Gate {
     R a[C], d[C];
     Gate(const R* vectors, const R* mean, const R* root) {
@@ -20,13 +20,13 @@ struct Gate {
 };
 
 // `kept`: mean and 1 / deviation, [2, C].
-template <int C, class R, class L, class Y>
+template <class R, class L, class Y>
 void gated_sum(long pixels, const L* x, const R* vectors, R epsilon, R p, const Y* y, R q, R* out,
                R* kept) {
     R *mean = kept, *root = kept + C;
-    mean_and_variance<R, L, C>(x, pixels, mean, root);
+    mean_and_variance<R, L>(x, pixels, mean, root);
     for (int c = 0; c < C; c++) root[c] = 1 / std::sqrt(root[c] + epsilon);
-    const Gate<R, C> gate(vectors, mean, root);
+    const Gate<R> gate(vectors, mean, root);
     for (long i = 0; i < pixels; i++)
 INDEPENDENT
         for (int c = 0; c < C; c++) {
@@ -37,11 +37,11 @@ INDEPENDENT
 }
 
 // `part`: room for [pixels, C]. The gradient of y, `grad` times q, is left to the caller.
-template <int C, class R, class L, class Y>
+template <class R, class L, class Y>
 void gated_sum_backward(long pixels, const R* grad, const L* x, const R* vectors, R p, const Y* y,
                         const R* kept, L* by_x, R* by_vectors, R* by_p, R* by_q, R* part) {
     const R *mean = kept, *root = kept + C;
-    const Gate<R, C> gate(vectors, mean, root);
+    const Gate<R> gate(vectors, mean, root);
     R sum_d[C] = {}, sum_a[C] = {}, sum_p[C] = {}, sum_q[C] = {};
     for (long start = 0; start < pixels; start += 32) {
         long end = start + 32 < pixels ? start + 32 : pixels;

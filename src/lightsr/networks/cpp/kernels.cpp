@@ -31,19 +31,19 @@
 #define KERNELS(R, L, NAME)                                                                       \
     void weighed_##NAME(long n, long m, const R* a, const R* x, const R* w, const L* gate,        \
                         R* out, R* kept) {                                                        \
-        weighed<R, L, C>(n, m, a, x, w, gate, out, kept);                                         \
+        weighed<R, L>(n, m, a, x, w, gate, out, kept);                                            \
     }                                                                                             \
     void weighed_backward_##NAME(long n, long m, const R* g, const R* a, const R* x, const R* w,  \
                                  const L* gate, const R* kept, R* by_a, R* by_x, R* by_w,         \
                                  L* by_gate) {                                                    \
-        weighed_backward<R, L, C>(n, m, g, a, x, w, gate, kept, by_a, by_x, by_w, by_gate);       \
+        weighed_backward<R, L>(n, m, g, a, x, w, gate, kept, by_a, by_x, by_w, by_gate);          \
     }                                                                                             \
     void halves_##NAME(long n, long m, const R* x, double slope, L* first, L* second) {           \
-        halves<R, L, C>(n, m, x, slope, first, second);                                           \
+        halves<R, L>(n, m, x, slope, first, second);                                              \
     }                                                                                             \
     void halves_backward_##NAME(long n, long m, const L* first, const L* second, const R* x,      \
                                 double slope, R* by_x) {                                          \
-        halves_backward<R, L, C>(n, m, first, second, x, slope, by_x);                            \
+        halves_backward<R, L>(n, m, first, second, x, slope, by_x);                               \
     }                                                                                             \
     void join_##NAME(long n, long m, const R* a, const R* b, L* out) {                            \
         join<R, L>(n, m, a, b, out);                                                              \

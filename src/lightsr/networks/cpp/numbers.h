@@ -11,6 +11,8 @@
 
 namespace {
 
+constexpr int C = 24;  // Channels of features.
+
 struct bf16 {
     uint16_t bits;
 };
@@ -62,7 +64,7 @@ inline R sigmoid(R x) {
 }
 
 // Sum `count` terms of every channel in runs, which keeps rounding small.
-template <class R, int C, class Term>
+template <class R, class Term>
 inline void total(long pixels, R* sums, Term term) {
     for (int c = 0; c < C; c++) sums[c] = 0;
     for (long start = 0; start < pixels; start += 32) {
@@ -74,11 +76,11 @@ inline void total(long pixels, R* sums, Term term) {
     }
 }
 
-template <class R, class X, int C>
+template <class R, class X>
 inline void mean_and_variance(const X* x, long pixels, R* mean, R* variance) {
-    total<R, C>(pixels, mean, [&](long i, int) { return wide(x[i]); });
+    total<R>(pixels, mean, [&](long i, int) { return wide(x[i]); });
     for (int c = 0; c < C; c++) mean[c] /= pixels;
-    total<R, C>(pixels, variance, [&](long i, int c) {
+    total<R>(pixels, variance, [&](long i, int c) {
         R d = wide(x[i]) - mean[c];
         return d * d;
     });

@@ -12,8 +12,6 @@
 
 namespace {
 
-constexpr int C = 24;  // Channels that a unit gives.
-
 // Where what lies in a unit's weights; matrices are [from, to], a kernel's rows and columns first.
 struct Parts {
     long inputs, middle, inner;
@@ -160,8 +158,8 @@ void unit(long samples, long rows, long width, long inputs, long middle, long in
             product_into(around.source(), aside, rows, width, beside + s * pixels * C, C);
             y = beside + s * pixels * C;
         }
-        gated_sum<C>(pixels, bodies, vectors, R(epsilon), p, y, q, out + s * pixels * C,
-                     kept + s * 2 * C);
+        gated_sum(pixels, bodies, vectors, R(epsilon), p, y, q, out + s * pixels * C,
+                  kept + s * 2 * C);
     }
 }
 
@@ -187,10 +185,9 @@ void unit_backward(long samples, long rows, long width, long inputs, long middle
 
         // The gated sum.
         L* by_body = scratch.take<L>(pixels * C);
-        gated_sum_backward<C>(pixels, grads, body + s * pixels * C, vectors, p,
-                              at.shortcut ? beside + s * pixels * C : xs, kept + s * 2 * C, by_body,
-                              own + at.vectors, own + at.p, own + at.q,
-                              scratch.take<R>(pixels * C));
+        gated_sum_backward(pixels, grads, body + s * pixels * C, vectors, p,
+                           at.shortcut ? beside + s * pixels * C : xs, kept + s * 2 * C, by_body,
+                           own + at.vectors, own + at.p, own + at.q, scratch.take<R>(pixels * C));
 
         // The 3x3 convolution.
         L* by_inner = scratch.take<L>(pixels * inner_channels);

@@ -8,7 +8,7 @@
 namespace {
 
 // A combination coefficient's two branches (of the mean, of the deviation), C -> C / 8 -> C.
-template <class R, int C>
+template <class R>
 struct Coefficient {
     static constexpr int H = C / 8;
     static constexpr int SIZE = 2 * (H + C * H + C + H * C);
@@ -70,7 +70,7 @@ struct Coefficient {
 };
 
 // (coefficient(a) * a + x) [* sigmoid(gate)]. `kept`: mean and deviation, [samples, 2, C].
-template <class R, class L, int C>
+template <class R, class L>
 void weighed(long samples, long pixels, const R* a, const R* x, const R* weights, const L* gate,
              R* out, R* kept) {
 #pragma omp parallel for
@@ -79,10 +79,10 @@ void weighed(long samples, long pixels, const R* a, const R* x, const R* weights
         const R* xs = x + s * pixels * C;
         R* outs = out + s * pixels * C;
         R* own = kept + s * 2 * C;
-        mean_and_variance<R, R, C>(as, pixels, own, own + C);
+        mean_and_variance<R, R>(as, pixels, own, own + C);
         // The root's gradient is infinite at 0.
         for (int c = 0; c < C; c++) own[C + c] = std::sqrt(own[C + c] + R(1e-20));
-        Coefficient<R, C> k(weights, own);
+        Coefficient<R> k(weights, own);
         if (gate == nullptr) {
             for (long i = 0; i < pixels; i++)
 INDEPENDENT
@@ -101,18 +101,18 @@ INDEPENDENT
 }
 
 // Without a gate the gradient of x is `grad` itself, and `by_x` is not written.
-template <class R, class L, int C>
+template <class R, class L>
 void weighed_backward(long samples, long pixels, const R* grad, const R* a, const R* x,
                       const R* weights, const L* gate, const R* kept, R* by_a, R* by_x,
                       R* by_weights, L* by_gate) {
-    constexpr int SIZE = Coefficient<R, C>::SIZE;
+    constexpr int SIZE = Coefficient<R>::SIZE;
 #pragma omp parallel for
     for (long s = 0; s < samples; s++) {
         long offset = s * pixels * C;
         const R *gs = grad + offset, *as = a + offset, *xs = x + offset, *own = kept + s * 2 * C;
         R* by_as = by_a + offset;
         const R* through = gs;
-        Coefficient<R, C> k(weights, own);
+        Coefficient<R> k(weights, own);
         R by_value[C], by_statistics[2 * C], linear[C], constant[C];
         if (gate != nullptr) {
             const L* gates = gate + offset;
@@ -129,7 +129,7 @@ INDEPENDENT
                 }
             through = by_xs;
         }
-        total<R, C>(pixels, by_value, [&](long i, int) { return through[i] * as[i]; });
+        total<R>(pixels, by_value, [&](long i, int) { return through[i] * as[i]; });
         k.backward(weights, own, by_value, by_weights + s * SIZE, by_statistics);
         for (int c = 0; c < C; c++) {
             linear[c] = by_statistics[C + c] / (own[C + c] * pixels);
@@ -145,7 +145,7 @@ INDEPENDENT
 }
 
 // Leaky ReLU, its first and its second half of the channels apart.
-template <class R, class L, int C>
+template <class R, class L>
 void halves(long samples, long pixels, const R* x, double slope, L* first, L* second) {
     constexpr int H = C / 2;
 #pragma omp parallel for
@@ -159,7 +159,7 @@ INDEPENDENT
             }
 }
 
-template <class R, class L, int C>
+template <class R, class L>
 void halves_backward(long samples, long pixels, const L* first, const L* second, const R* x,
                      double slope, R* by_x) {
     constexpr int H = C / 2;
