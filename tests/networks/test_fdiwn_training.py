@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lightsr.networks.build import create_network
 from lightsr.networks.fdiwn import FDIWN, fdiwn
 from lightsr.networks.fdiwn_training import FDIWNTraining
+from lightsr.networks.fused import FusedUnit, UnitSizes
 from lightsr.networks.gradients import GatedSum, SelfGate, Statistics
 from lightsr.networks.kernels import FLAGS, Kernels, load_kernels
 
@@ -101,6 +102,24 @@ def _off(seed: int, compute: torch.dtype, kernels: Kernels | None) -> float:
     wanted = gradients(FDIWNTraining(exact, torch.float64), exact, x.double(), by.double())
     parts = [(got[name] - one).norm() / (one.norm() + 1e-30) for name, one in wanted.items()]
     return float(torch.stack(parts).median())
+
+
+def test_a_unit_does_not_depend_on_the_number_of_threads(kernels: Kernels) -> None:
+    sizes = UnitSizes(48, 12, shortcut=False, compute=torch.bfloat16)
+    weights = torch.randn(24 * 48 + 48 + 48 * 12 + 12 + 9 * 12 * 24 + 24 + 3 * 24 + 2)
+    x, by = noise(5, 24, 9, 10), noise(5, 24, 9, 10, seed=1)
+    results: list[list[Tensor]] = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            given = [x.clone().requires_grad_(), weights.clone().requires_grad_()]
+            out = cast(Tensor, FusedUnit.apply(kernels, sizes, 1e-5, *given))
+            out.backward(by)
+            results.append([out.detach(), *(cast(Tensor, one.grad) for one in given)])
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(*pair) for pair in zip(*results, strict=True))
 
 
 def test_what_is_no_number_stays_none(kernels: Kernels) -> None:
