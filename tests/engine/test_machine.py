@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lightsr.engine import machine
 from lightsr.engine.machine import (
     available_cores,
     available_memory,
@@ -83,6 +84,16 @@ def test_scheduling_of_old_and_new_threads_is_kept() -> None:
         assert policies() == [before] * 3
     finally:
         enough.set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have policies of their own on Linux")
+def test_scheduling_is_kept_where_the_system_skips_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does in its list where others end meanwhile."""
+    before = os.sched_getscheduler(0)
+    monkeypatch.setattr(machine, "_threads", list[int])
+    with scheduling_kept():
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    assert os.sched_getscheduler(0) == before
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinity")

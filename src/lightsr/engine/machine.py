@@ -61,27 +61,45 @@ def scheduling_kept() -> Generator[None]:
     if not sys.platform.startswith("linux"):
         yield
         return
-    own = threading.get_native_id()
     before = _scheduling()
+    own = before[threading.get_native_id()]
     try:
         yield
     finally:
-        for thread, now in _scheduling().items():
-            wanted = before.get(thread, before[own])
-            if now != wanted:
+        # A thread may have been missed: where one was changed, all are seen again.
+        for _ in range(3):
+            changed = {
+                thread: wanted
+                for thread, now in _scheduling().items()
+                if now != (wanted := before.get(thread, own))
+            }
+            if not changed:
+                break
+            for thread, (policy, priority) in changed.items():
                 with suppress(OSError):  # It may have ended meanwhile.
-                    os.sched_setscheduler(thread, wanted[0], os.sched_param(wanted[1]))
+                    os.sched_setscheduler(thread, policy, os.sched_param(priority))
 
 
 def _scheduling() -> dict[int, tuple[int, int]]:
-    """Return policy and priority of each of this process's threads (Linux)."""
-    found: dict[int, tuple[int, int]] = {}
-    for task in Path("/proc/self/task").iterdir():
-        thread = int(task.name)
-        with suppress(OSError):  # a thread that has ended
-            priority = os.sched_getparam(thread).sched_priority
-            found[thread] = os.sched_getscheduler(thread), priority
+    """Return policy and priority of this process's threads (Linux).
+
+    Others than the calling one may be missing: see `_threads`.
+    """
+    own = threading.get_native_id()
+    found = {own: _scheduling_of(own)}
+    for thread in _threads():
+        with suppress(OSError):  # It may have ended meanwhile.
+            found[thread] = _scheduling_of(thread)
     return found
+
+
+def _threads() -> list[int]:
+    """Return this process's threads (Linux); some are skipped where others end meanwhile."""
+    return [int(task.name) for task in Path("/proc/self/task").iterdir()]
+
+
+def _scheduling_of(thread: int) -> tuple[int, int]:
+    return os.sched_getscheduler(thread), os.sched_getparam(thread).sched_priority
 
 
 def available_memory(proc: Path = Path("/proc"), root: Path = Path("/sys/fs/cgroup")) -> int:
