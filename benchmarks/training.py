@@ -52,6 +52,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--workers", type=int, default=2, help="of the plain loop's loader")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seed", type=int, default=0, help="of patches and initialisation")
+    parser.add_argument(
+        "--disturbed", type=int, default=0, help="plain loops more, begun at weights 1e-6 off"
+    )
     parser.add_argument("--profile", action="store_true", help="say where the time goes")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -63,6 +67,7 @@ def main() -> None:
             network="fdiwn",
             scale=options.scale,
             start="bicubic",
+            seed=options.seed,
             data=Data(
                 folders=(pictures,),
                 cache=Path(folder) / "cache",
@@ -71,12 +76,16 @@ def main() -> None:
             ),
         )
         pairs = load_pairs(recipe.data, recipe.scale)
-        patches = choose_patches(pairs, recipe.data, recipe.scale, 0, 0, device)
+        patches = choose_patches(pairs, recipe.data, recipe.scale, recipe.seed, 0, device)
         cut_sub_pictures(pairs, Path(folder) / "sub", recipe.scale)
         loops = [
             plain_loop(recipe, Path(folder) / "sub", options.workers, device),
             our_loop(recipe, torch.float32, device),
             our_loop(recipe, torch.bfloat16, device),
+            *(
+                plain_loop(recipe, Path(folder) / "sub", options.workers, device, number)
+                for number in range(1, options.disturbed + 1)
+            ),
         ]
         lr, hr = patches.batch(0)
         for iteration in range(options.rounds + 1):
@@ -109,9 +118,14 @@ class Loop:
             self.cpu_seconds.append(time.process_time() - begun_cpu)
 
 
-def plain_loop(recipe: Recipe, folder: Path, workers: int, device: torch.device) -> Loop:
-    """Return the plain loop."""
-    network = naive_like(started_network(recipe), recipe.scale).to(device)
+def plain_loop(
+    recipe: Recipe, folder: Path, workers: int, device: torch.device, disturbed: int = 0
+) -> Loop:
+    """Return the plain loop; one that is disturbed tells what of a loss is chance."""
+    started = started_network(recipe)
+    if disturbed:
+        disturb(started, disturbed)
+    network = naive_like(started, recipe.scale).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.optimiser.learning_rate)
     dataset = SubPictures(folder, recipe.data.patch, recipe.scale)
     loader = DataLoader(
@@ -128,7 +142,15 @@ def plain_loop(recipe: Recipe, folder: Path, workers: int, device: torch.device)
         optimiser.step()
         return loss.item()
 
-    return Loop("plain loop, fp32", torch.float32, step)
+    return Loop("disturbed" if disturbed else "plain loop, fp32", torch.float32, step)
+
+
+@torch.no_grad()
+def disturb(network: nn.Module, number: int) -> None:
+    """Change every parameter by about one part in a million."""
+    generator = torch.Generator().manual_seed(number)
+    for parameter in network.parameters():
+        parameter.mul_(1 + 1e-6 * torch.randn(parameter.shape, generator=generator))
 
 
 def our_loop(recipe: Recipe, compute: torch.dtype, device: torch.device) -> Loop:
