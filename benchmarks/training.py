@@ -54,7 +54,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0, help="of patches and initialisation")
     parser.add_argument(
-        "--disturbed", type=int, default=0, help="plain loops more, begun at weights 1e-6 off"
+        "--disturbed",
+        type=int,
+        default=0,
+        help="so many more of both, begun 1e-6 off",
     )
     parser.add_argument("--profile", action="store_true", help="say where the time goes")
     options = parser.parse_args()
@@ -82,11 +85,12 @@ def main() -> None:
             plain_loop(recipe, Path(folder) / "sub", options.workers, device),
             our_loop(recipe, torch.float32, device),
             our_loop(recipe, torch.bfloat16, device),
-            *(
-                plain_loop(recipe, Path(folder) / "sub", options.workers, device, number)
-                for number in range(1, options.disturbed + 1)
-            ),
         ]
+        for number in range(1, options.disturbed + 1):
+            loops += [
+                plain_loop(recipe, Path(folder) / "sub", options.workers, device, number),
+                our_loop(recipe, torch.float32, device, number),
+            ]
         lr, hr = patches.batch(0)
         for iteration in range(options.rounds + 1):
             lr, hr = patches.batch(iteration)
@@ -121,11 +125,8 @@ class Loop:
 def plain_loop(
     recipe: Recipe, folder: Path, workers: int, device: torch.device, disturbed: int = 0
 ) -> Loop:
-    """Return the plain loop; one that is disturbed tells what of a loss is chance."""
-    started = started_network(recipe)
-    if disturbed:
-        disturb(started, disturbed)
-    network = naive_like(started, recipe.scale).to(device)
+    """Return the plain loop."""
+    network = naive_like(begun(recipe, disturbed), recipe.scale).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.optimiser.learning_rate)
     dataset = SubPictures(folder, recipe.data.patch, recipe.scale)
     loader = DataLoader(
@@ -142,20 +143,25 @@ def plain_loop(
         optimiser.step()
         return loss.item()
 
-    return Loop("disturbed" if disturbed else "plain loop, fp32", torch.float32, step)
+    return Loop("plain, disturbed" if disturbed else "plain loop, fp32", torch.float32, step)
 
 
 @torch.no_grad()
-def disturb(network: nn.Module, number: int) -> None:
-    """Change every parameter by about one part in a million."""
-    generator = torch.Generator().manual_seed(number)
-    for parameter in network.parameters():
-        parameter.mul_(1 + 1e-6 * torch.randn(parameter.shape, generator=generator))
+def begun(recipe: Recipe, disturbed: int) -> nn.Module:
+    """Return the network to train; disturbed by 1e-6, it tells what of a loss is chance."""
+    network = started_network(recipe)
+    if disturbed:
+        generator = torch.Generator().manual_seed(disturbed)
+        for parameter in network.parameters():
+            parameter.mul_(1 + 1e-6 * torch.randn(parameter.shape, generator=generator))
+    return network
 
 
-def our_loop(recipe: Recipe, compute: torch.dtype, device: torch.device) -> Loop:
+def our_loop(
+    recipe: Recipe, compute: torch.dtype, device: torch.device, disturbed: int = 0
+) -> Loop:
     """Return our loop, its convolutions in the type `compute`."""
-    network: nn.Module = started_network(recipe).to(device)
+    network = begun(recipe, disturbed).to(device)
     loss_of = build_loss(recipe, network)
     computed = trained_form(network, loss_of, device, compute, recipe.compile)
     optimiser, schedule = build_optimiser(recipe, network)
@@ -169,7 +175,7 @@ def our_loop(recipe: Recipe, compute: torch.dtype, device: torch.device) -> Loop
         return loss.item()
 
     name = "bf16" if compute == torch.bfloat16 else "fp32"
-    return Loop(f"ours, {name}", compute, step)
+    return Loop("ours, disturbed" if disturbed else f"ours, {name}", compute, step)
 
 
 class SubPictures(Dataset[tuple[Tensor, Tensor]]):
