@@ -91,6 +91,21 @@ def test_a_damaged_cache_is_made_again(
     assert not caplog.messages
 
 
+def test_a_folder_copied_anew_is_told_of_in_few_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    photos = folder_of(tmp_path / "photos", *[(24, 30)] * 8)
+    data = data_of(photos)
+    load_pairs(data, 2)
+    for path in photos.iterdir():
+        os.utime(path, (0, 0))
+    with caplog.at_level(logging.INFO):
+        load_pairs(data, 2)
+    named = [message for message in caplog.messages if "has changed" in message]
+    assert [Path(message.split(":")[0]).name for message in named] == [f"{i}.png" for i in range(5)]
+    assert "3 more have changed or are damaged; decoded again" in caplog.messages
+
+
 def test_two_processes_fill_one_cache(folder: Path, tmp_path: Path) -> None:
     shelf = tmp_path / "cache"
     command = [sys.executable, "-c", LOAD, str(folder), str(shelf)]

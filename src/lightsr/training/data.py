@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 5.0
 """Seconds between lines that say how far the cache is."""
+_NAMED = 5
+"""Pictures made again that are named; the rest is counted, as when a folder was copied anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,8 @@ def load_pairs(data: Data, scale: int) -> list[Pair]:
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         pairs = list(threads.map(shelf.find, files))
         missing = [i for i, pair in enumerate(pairs) if pair is None]
-        for i in missing:
-            shelf.tell_why(files[i])
         if missing:
+            _tell_why([files[i] for i in missing if shelf.held(files[i])])
             with filling(shelf.folder):
                 made = threads.map(shelf.make, [files[i] for i in missing])
                 for i, pair in zip(missing, _told(made, len(missing)), strict=True):
@@ -152,11 +153,10 @@ class _Shelf:
         lr = None if hr is None else read_array(lr_path, version)
         return None if hr is None or lr is None else self._pair(hr, lr, path, version)
 
-    def tell_why(self, path: Path) -> None:
-        """Log a picture that the cache held but does not hold any more."""
+    def held(self, path: Path) -> bool:
+        """Whether the cache has files of a picture, of whatever version and state."""
         hr_path, lr_path, _ = self._place(path)
-        if hr_path.exists() and lr_path.exists():
-            log.info("%s: has changed, or its copy in the cache is damaged; decoded again", path)
+        return hr_path.exists() and lr_path.exists()
 
     def make(self, path: Path) -> Pair | None:
         """Decode a picture and make its LR, unless another process did; None if it is unusable."""
@@ -188,6 +188,14 @@ class _Shelf:
         lr_name = f"{key}.x{self.scale}-{self.border}.lr"
         version = f"{status.st_size} bytes, {status.st_mtime_ns} ns"
         return self.folder / f"{key}.hr", self.folder / lr_name, version
+
+
+def _tell_why(stale: list[Path]) -> None:
+    """Log the pictures that the cache held but does not hold any more."""
+    for path in stale[:_NAMED]:
+        log.info("%s: has changed, or its copy in the cache is damaged; decoded again", path)
+    if len(stale) > _NAMED:
+        log.info("%d more have changed or are damaged; decoded again", len(stale) - _NAMED)
 
 
 def _files(data: Data) -> list[Path]:
