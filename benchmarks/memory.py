@@ -4,7 +4,7 @@
 
 Every size is run twice in a process of its own (a second run finds memory in pieces, and takes a
 little more); the kernel's high-water mark tells the peak. Random weights do, memory does not
-depend on them. A line through the measurements, and a tenth on top, is the model. Linux only.
+depend on them. A line through the measurements, and three tenths on top, is the model. Linux only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, cast
 
 SIZES = ((96, 96), (128, 192), (224, 224))
-MARGIN = 1.1
+MARGIN = 1.3
+"""Some sizes of picture take a quarter more than the line says, as arenas are rounded."""
 
 
 def main() -> None:
