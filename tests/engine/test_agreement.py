@@ -159,4 +159,4 @@ def test_memory_models_hold(backend: str, network: str, scale: int, tmp_path: Pa
     foretold = footprint(backend, network, scale).bytes(1, height, width)
     assert peak <= foretold
     if (backend, network, scale) in MEASURED:
-        assert peak >= 0.6 * foretold
+        assert peak >= 0.5 * foretold
