@@ -21,7 +21,7 @@ from typing import Any, cast
 
 SIZES = ((96, 96), (128, 192), (224, 224))
 MARGIN = 1.3
-"""Some sizes of picture take a quarter more than the line says, as arenas are rounded."""
+"""Arenas are rounded: ECBSR-M16C64 x3 takes 1.22 of its line at 160x256, where the slow test is."""
 
 
 def main() -> None:

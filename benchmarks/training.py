@@ -2,6 +2,7 @@
 
     python benchmarks/training.py [--pictures FOLDER] [--scale 4] [--batch 8] [--patch 24]
         [--rounds 6] [--threads 2] [--device cpu] [--profile]
+        [--seed 0] [--disturbed 0]
 
 The plain loop (`naive_fdiwn`) has the network written at face value, the old weight norm,
 `torch.optim.Adam` by default, float32, NCHW, and a DataLoader whose workers cut patches from PNG
@@ -57,7 +58,7 @@ def main() -> None:
         "--disturbed",
         type=int,
         default=0,
-        help="so many more of both, begun 1e-6 off",
+        help="so many more of either kind in fp32, first weights a part in a million off",
     )
     parser.add_argument("--profile", action="store_true", help="say where the time goes")
     options = parser.parse_args()

